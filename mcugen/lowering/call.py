@@ -1,6 +1,6 @@
 """Kernel calls: what a layer asks of a C function, as data.
 
-The C signature of every kernel follows from the call: first ``const mcugen_<struct> *p``, then inputs, constants,
+The C signature of every kernel follows from the call: first ``const <struct> *p``, then inputs, constants,
 states and outputs as typed pointers in the order given here, then ``void *scratch`` if the kernel takes one.
 """
 
@@ -27,14 +27,14 @@ class Constant:
 class KernelCall:
     """One call of a kernel.
 
-    kernel:    the contract, e.g. "conv2d_s8"; the parameter struct is ``mcugen_<kernel>_params``.
+    kernel:    the contract, e.g. "conv2d_s8".
     params:    the struct's fields in order; they are literals in the generated code.
     inputs, outputs, states: tensor names.
     constants: tables passed after the inputs.
     scratch:   bytes of working memory, or None when the kernel takes no scratch argument.
     label:     shape text for names and comments, e.g. "3x3_32x32x3_to_32x32x16".
-    function, header: the C function and the header that defines it, chosen by the provider; the header is
-               relative to ``firmware/kernels``. Set by :mod:`mcugen.lowering`.
+    struct, function, header: the C type of the parameters, the C function and the header that defines it,
+               relative to ``firmware/kernels``. Set by the variant that was chosen.
     """
 
     kernel: str
@@ -45,6 +45,7 @@ class KernelCall:
     states: tuple[str, ...] = ()
     scratch: int | None = None
     label: str = ""
+    struct: str = ""
     function: str = ""
     header: str = ""
 
