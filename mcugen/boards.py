@@ -272,7 +272,9 @@ class _Table:
         if not isinstance(self._left.get(key), str):
             value = self.integer(key)
         else:
-            value = _parse_size(self.text(key)) or self.fail(key, 'needs bytes, or a string like "256K" or "2M"')
+            value = _parse_size(self.text(key)) or self.fail(
+                key, 'needs bytes, or a string like "256K" or "2M"'
+            )
         if not 0 < value < 2**32:
             self.fail(key, f"is {value}; it needs more than 0 and less than 2^32 bytes")
         return value
@@ -384,7 +386,7 @@ def _emulator(table: _Table) -> tuple[Emulator | None, str | None]:
 
 
 def _check_board(board: Board, path: Path) -> None:
-    problem = _layout_problem(board) or _memory_problem(board) or _twin_problem(board)
+    problem = _memory_problem(board) or _layout_problem(board) or _twin_problem(board)
     if board.name != path.stem:
         problem = f"name: is '{board.name}'; it needs to be '{path.stem}' like the file"
     if problem:

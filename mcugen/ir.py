@@ -175,8 +175,11 @@ class Op:
         raise NotImplementedError
 
     def check(self, tensors: Tensors) -> list[str]:
-        """The constraints of the integer implementation that this node violates, one sentence each."""
-        return [c.text for c in self.constraints if not c.holds(self, tensors)]
+        """The first constraint of the integer implementation that this node violates, or nothing.
+
+        Constraints may rely on those before them, so the rest is not looked at.
+        """
+        return next(([c.text] for c in self.constraints if not c.holds(self, tensors)), [])
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         """The outputs, followed by the new values of ``states``: the definition of the operator."""

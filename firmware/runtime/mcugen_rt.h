@@ -13,10 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Exit codes of the runtime itself; keep a program's own codes below. */
 #define MCUGEN_RT_EXIT_STACK_OVERFLOW 124
 #define MCUGEN_RT_EXIT_FAULT 125
@@ -82,9 +78,5 @@ uint32_t mcugen_rt_stack_used(void);
 /* The depth of the stack right now in the caller, in bytes: the difference of mcugen_rt_stack_used
  * after a call and this before it is what the call needed. */
 uint32_t mcugen_rt_stack_depth(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -6,7 +6,8 @@
 
 #define MCUGEN_RT_REGISTER(address) (*(volatile uint32_t *)(address))
 
-/* System control space, the same on every Cortex-M (the fault registers from Armv7-M and Armv8-M baseline on). */
+/* System control space, the same on every Cortex-M (the fault registers from Armv7-M and Armv8-M baseline
+ * on). */
 #define MCUGEN_RT_SYST_CSR 0xE000E010U
 #define MCUGEN_RT_SYST_RVR 0xE000E014U
 #define MCUGEN_RT_SYST_CVR 0xE000E018U
@@ -24,6 +25,9 @@
 
 /* Ends the program without looking at anything else. */
 _Noreturn void mcugen_rt_semihosting_exit(int code);
+
+/* Says that the stack has overflowed and ends the program. */
+_Noreturn void mcugen_rt_report_stack_overflow(void);
 
 /* Whether the word at the limit of the stack still holds the paint. */
 int mcugen_rt_stack_intact(void);

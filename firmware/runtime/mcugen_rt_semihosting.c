@@ -49,8 +49,7 @@ _Noreturn void mcugen_rt_semihosting_exit(int code)
 _Noreturn void mcugen_rt_exit(int code)
 {
     if (!mcugen_rt_stack_intact()) {
-        mcugen_rt_print("\nmcugen: stack overflow\n");
-        mcugen_rt_semihosting_exit(MCUGEN_RT_EXIT_STACK_OVERFLOW);
+        mcugen_rt_report_stack_overflow();
     }
     mcugen_rt_semihosting_exit(code);
 }

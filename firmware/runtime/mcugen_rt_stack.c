@@ -6,14 +6,9 @@
 extern uint32_t mcugen_rt_stack_limit[];
 extern uint32_t mcugen_rt_stack_top[];
 
-#define PAINT 0xA5C3965AU
-
-static uint32_t *stack_pointer(void)
-{
-    uint32_t *sp;
-    __asm volatile("mov %0, sp" : "=r"(sp));
-    return sp;
-}
+#define PAINT 0xA5C3965A
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
 
 static uint32_t depth_of(const uint32_t *position)
 {
@@ -25,13 +20,20 @@ uint32_t mcugen_rt_stack_size(void)
     return depth_of(mcugen_rt_stack_limit);
 }
 
-/* Writes only below its own stack pointer, and calls nothing while it does. */
-__attribute__((noinline)) void mcugen_rt_stack_paint(void)
+/* In assembler, because a compiled function may save registers below the stack pointer it reads. */
+__attribute__((naked)) void mcugen_rt_stack_paint(void)
 {
-    const uint32_t *end = stack_pointer();
-    for (volatile uint32_t *word = mcugen_rt_stack_limit; word < end; word++) {
-        *word = PAINT;
-    }
+    __asm volatile(".syntax unified \n"
+                   "ldr r0, =mcugen_rt_stack_limit \n"
+                   "ldr r1, =" TEXT(PAINT) " \n"
+                                           "mov r2, sp \n"
+                                           "1: cmp r0, r2 \n"
+                                           "bhs 2f \n"
+                                           "str r1, [r0] \n"
+                                           "adds r0, #4 \n"
+                                           "b 1b \n"
+                                           "2: bx lr \n"
+                                           ".ltorg \n");
 }
 
 uint32_t mcugen_rt_stack_used(void)
@@ -43,9 +45,14 @@ uint32_t mcugen_rt_stack_used(void)
     return depth_of(word);
 }
 
-__attribute__((noinline)) uint32_t mcugen_rt_stack_depth(void)
+__attribute__((naked)) uint32_t mcugen_rt_stack_depth(void)
 {
-    return depth_of(stack_pointer());
+    __asm volatile(".syntax unified \n"
+                   "ldr r0, =mcugen_rt_stack_top \n"
+                   "mov r1, sp \n"
+                   "subs r0, r0, r1 \n"
+                   "bx lr \n"
+                   ".ltorg \n");
 }
 
 int mcugen_rt_stack_intact(void)

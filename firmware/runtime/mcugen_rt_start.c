@@ -19,8 +19,8 @@ void mcugen_rt_fault(void);
 _Noreturn void mcugen_rt_start(void);
 _Noreturn void mcugen_rt_report_fault(const uint32_t *frame);
 
-/* The sixteen system entries. External interrupts stay disabled, so they need no vectors. The alignment is what
- * VTOR asks of a table of this size. */
+/* The sixteen system entries. External interrupts stay disabled, so they need no vectors. The alignment is
+ * what VTOR asks of a table of this size. */
 __attribute__((section(".vectors"), used, aligned(128))) static const struct {
     const uint32_t *stack_top;
     mcugen_rt_vector handlers[15];
@@ -45,12 +45,13 @@ __attribute__((section(".vectors"), used, aligned(128))) static const struct {
     },
 };
 
-/* Written without a stack frame: compiled C may save floating-point registers on entry, and the FPU or MVE unit
- * (coprocessors 10 and 11) is off until CPACR says otherwise. */
+/* Written without a stack frame: compiled C may save floating-point registers on entry, and the FPU or MVE
+ * unit (coprocessors 10 and 11) is off until CPACR says otherwise. */
 __attribute__((naked)) void mcugen_rt_reset(void)
 {
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
-    __asm volatile("ldr r0, =0xE000ED88 \n" /* CPACR */
+    __asm volatile(".syntax unified \n"
+                   "ldr r0, =0xE000ED88 \n" /* CPACR */
                    "ldr r1, [r0] \n"
                    "ldr r2, =0x00F00000 \n" /* full access to CP10 and CP11 */
                    "orrs r1, r2 \n"
@@ -60,7 +61,8 @@ __attribute__((naked)) void mcugen_rt_reset(void)
                    "b mcugen_rt_start \n"
                    ".ltorg \n");
 #else
-    __asm volatile("ldr r0, =mcugen_rt_start \n"
+    __asm volatile(".syntax unified \n"
+                   "ldr r0, =mcugen_rt_start \n"
                    "bx r0 \n"
                    ".ltorg \n");
 #endif
@@ -71,8 +73,8 @@ _Noreturn __attribute__((used)) void mcugen_rt_start(void)
 #if __ARM_ARCH >= 7
     MCUGEN_RT_REGISTER(MCUGEN_RT_VTOR) = (uint32_t)(uintptr_t)&vectors;
 #else
-    /* Armv6-M faults on unaligned accesses; where its code runs on a larger core, make that core fault too. On
-     * a real Armv6-M core the bit is already set. */
+    /* Armv6-M faults on unaligned accesses; where its code runs on a larger core, make that core fault too.
+     * On a real Armv6-M core the bit is already set. */
     MCUGEN_RT_REGISTER(MCUGEN_RT_CCR) |= MCUGEN_RT_CCR_UNALIGN_TRP;
 #endif
     const uint32_t *load = mcugen_rt_data_load;
@@ -86,15 +88,23 @@ _Noreturn __attribute__((used)) void mcugen_rt_start(void)
     mcugen_rt_exit(main());
 }
 
-/* Hands the exception frame to the report. Bit 2 of EXC_RETURN tells which stack holds it. */
+/* Hands the exception frame to the report; bit 2 of EXC_RETURN tells which stack holds it. A frame below the
+ * stack's limit was never written: the stack has overflowed, and the report starts a new one. */
 __attribute__((naked)) void mcugen_rt_fault(void)
 {
-    __asm volatile("movs r1, #4 \n"
+    __asm volatile(".syntax unified \n"
+                   "movs r1, #4 \n"
                    "mov r0, lr \n"
                    "tst r0, r1 \n"
                    "bne 1f \n"
                    "mrs r0, msp \n"
-                   "b 2f \n"
+                   "ldr r1, =mcugen_rt_stack_limit \n"
+                   "cmp r0, r1 \n"
+                   "bhs 2f \n"
+                   "ldr r0, =mcugen_rt_stack_top \n"
+                   "mov sp, r0 \n"
+                   "ldr r1, =mcugen_rt_report_stack_overflow \n"
+                   "bx r1 \n"
                    "1: mrs r0, psp \n"
                    "2: ldr r1, =mcugen_rt_report_fault \n"
                    "bx r1 \n"
@@ -138,4 +148,10 @@ _Noreturn __attribute__((used)) void mcugen_rt_report_fault(const uint32_t *fram
 #endif
     mcugen_rt_print("\n");
     mcugen_rt_semihosting_exit(MCUGEN_RT_EXIT_FAULT);
+}
+
+_Noreturn __attribute__((used)) void mcugen_rt_report_stack_overflow(void)
+{
+    mcugen_rt_print("\nmcugen: stack overflow\n");
+    mcugen_rt_semihosting_exit(MCUGEN_RT_EXIT_STACK_OVERFLOW);
 }

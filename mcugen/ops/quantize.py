@@ -18,6 +18,7 @@ _REQUANTIZE = {
     (DType.INT16, DType.INT8): "requantize_s16_s8",
     (DType.INT8, DType.INT16): "requantize_s8_s16",
     (DType.INT8, DType.INT32): "requantize_s8_s32",
+    (DType.INT16, DType.INT32): "requantize_s16_s32",
 }
 _FROM_FLOAT = {DType.INT8: "quantize_f32_s8", DType.UINT8: "quantize_f32_u8", DType.INT16: "quantize_f32_s16"}
 _TO_FLOAT = {DType.INT8: "dequantize_s8_f32", DType.UINT8: "dequantize_u8_f32", DType.INT16: "dequantize_s16_f32"}
@@ -61,7 +62,7 @@ class Quantize(Op):
     constraints: ClassVar[tuple[Constraint, ...]] = (
         Constraint(
             "the formats are float32 to int8, uint8 or int16; int8 or uint8 to int8 or uint8; "
-            "int16 to int8; int8 to int16 or int32",
+            "int16 to int8 or int32; int8 to int16 or int32",
             _formats_ok,
         ),
         _per_tensor("input"),

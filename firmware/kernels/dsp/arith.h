@@ -1,0 +1,93 @@
+/* DSP-extension instructions that C has no operator for, and the requantization built from them. */
+#ifndef MCUGEN_DSP_ARITH_H
+#define MCUGEN_DSP_ARITH_H
+
+#include <arm_acle.h>
+#include <stdint.h>
+
+#include "../common/compiler.h"
+#include "../common/fixedpoint.h"
+
+#ifndef __ARM_FEATURE_DSP
+#error "these kernels need a core with the DSP extension: check -mcpu and -march"
+#endif
+
+/* How a layer's accumulators are scaled. The bounds that each needs are checked when the tables are made. */
+enum {
+    MCUGEN_DSP_EXACT = 0, /* table rows (bias, multiplier, shift): any value */
+    MCUGEN_DSP_AWAY = 1,  /* rows (2 bias, multiplier, -2^(32 + shift)): -31 <= shift <= -1, |acc| < 2^30 */
+    MCUGEN_DSP_UP = 2,    /* the same, where the clamp hides how negative ties are rounded (fused ReLU) */
+};
+
+/* Bytes 0 and 2 of a word as two int16. */
+MCUGEN_KERNEL int32_t mcugen_dsp_even(uint32_t word)
+{
+    return (int32_t)__sxtb16((int8x4_t)word);
+}
+
+/* Bytes 1 and 3 of a word as two int16. */
+MCUGEN_KERNEL int32_t mcugen_dsp_odd(uint32_t word)
+{
+    int32_t pair;
+    __asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+/* (a * b + 2^31) >> 32 */
+MCUGEN_KERNEL int32_t mcugen_dsp_high_mul(int32_t a, int32_t b)
+{
+    int32_t high;
+    __asm("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
+    return high;
+}
+
+/* c + ((-a * b + 2^31) >> 32): with b = -2^(32 - n), c plus a / 2^n rounded to nearest, ties up. */
+MCUGEN_KERNEL int32_t mcugen_dsp_high_mul_subtract(int32_t a, int32_t b, int32_t c)
+{
+    int32_t high;
+    __asm("smmlsr %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(c));
+    return high;
+}
+
+/* The low half of the first word and the low half of the second, in this order. */
+MCUGEN_KERNEL int32_t mcugen_dsp_pack_low(int32_t first, int32_t second)
+{
+    int32_t pair;
+    __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(first), "r"(second));
+    return pair;
+}
+
+/* The high half of the first word and the high half of the second, in this order. */
+MCUGEN_KERNEL int32_t mcugen_dsp_pack_high(int32_t first, int32_t second)
+{
+    int32_t pair;
+    __asm("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(second), "r"(first));
+    return pair;
+}
+
+/* What follows the accumulation in a layer; all literals in the end. */
+typedef struct {
+    int32_t rounding; /* MCUGEN_DSP_EXACT, ... */
+    int32_t out_offset;
+    int32_t act_min, act_max;
+} mcugen_dsp_output;
+
+/* The value of an output from twice its accumulator (the accumulator itself when rounding is exact), bias
+ * included; multiplier and shift as in the rows of the table. */
+MCUGEN_KERNEL int32_t mcugen_dsp_requantize(mcugen_dsp_output o, int32_t acc, int32_t multiplier, int32_t shift)
+{
+    if (o.rounding == MCUGEN_DSP_EXACT) {
+        return mcugen_requantize(acc, multiplier, shift, o.out_offset, o.act_min, o.act_max);
+    }
+    int32_t scaled = mcugen_dsp_high_mul(acc, multiplier);
+    if (o.rounding == MCUGEN_DSP_AWAY) {
+        scaled += scaled >> 31;
+    }
+    const int32_t value = mcugen_dsp_high_mul_subtract(scaled, shift, o.out_offset);
+    if (o.act_min == INT8_MIN && o.act_max == INT8_MAX) {
+        return __ssat(value, 8);
+    }
+    return mcugen_clamp(value, o.act_min, o.act_max);
+}
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * Runs a generated model on cases from a file: what `mcugen run`, `verify` and `bench` build around it.
+ *
+ * MODEL (its name) and MODEL_HEADER come from the command line. Reads runner_input.bin: three words (number of
+ * cases, 1 to reset the state before each case, 1 to write every layer's result), then the inputs of each case.
+ * Writes runner_output.bin: the outputs of each case; with hooks runner_trace.bin: the layers' results. Prints one
+ * "key value" line per figure: ticks of the last case, ticks of each of its layers, bytes of stack.
+ */
+#include <mcugen_rt.h>
+
+#include <string.h>
+
+#include MODEL_HEADER
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define MODEL_FN(name) JOIN(MODEL, name)
+#define MODEL_CONTEXT JOIN(MODEL, _context)
+
+enum { EXIT_FILE = 10, EXIT_MODEL = 11, EXIT_GUARD = 12 };
+
+#define GUARD_BYTES 64u
+#define GUARD_VALUE 0xA5u
+
+static struct {
+    _Alignas(16) uint8_t before[GUARD_BYTES];
+    _Alignas(16) uint8_t arena[MODEL_ARENA_SIZE];
+    uint8_t after[GUARD_BYTES];
+} memory __attribute__((section(".arena")));
+
+static void print_figure(const char *key, uint64_t value)
+{
+    mcugen_rt_print(key);
+    mcugen_rt_print(" ");
+    mcugen_rt_print_u64(value);
+    mcugen_rt_print("\n");
+}
+
+static void fail(int code, const char *what)
+{
+    mcugen_rt_print("runner: ");
+    mcugen_rt_print(what);
+    mcugen_rt_print("\n");
+    mcugen_rt_exit(code);
+}
+
+static void read_exactly(int32_t file, void *data, uint32_t size)
+{
+    if (mcugen_rt_read(file, data, size) != (int32_t)size) {
+        fail(EXIT_FILE, "runner_input.bin is shorter than it says");
+    }
+}
+
+static int32_t create(const char *path)
+{
+    const int32_t file = mcugen_rt_open(path, MCUGEN_RT_WRITE);
+    if (file < 0) {
+        fail(EXIT_FILE, "cannot create an output file");
+    }
+    return file;
+}
+
+static void write_exactly(int32_t file, const void *data, uint32_t size)
+{
+    if (mcugen_rt_write(file, data, size) != (int32_t)size) {
+        fail(EXIT_FILE, "cannot write an output file");
+    }
+}
+
+#ifdef MODEL_HOOKS
+#define LAYER_SLOTS (MODEL_LAYER_COUNT + 1u) /* an array may not be empty */
+static uint64_t layer_ticks[LAYER_SLOTS];
+static uint64_t layer_start;
+static int32_t trace_file = -1;
+
+void MODEL_FN(_layer_hook)(const MODEL_CONTEXT *context, uint32_t layer, int begin)
+{
+    if (begin) {
+        layer_start = mcugen_rt_ticks();
+        return;
+    }
+    layer_ticks[layer] = mcugen_rt_ticks() - layer_start;
+    if (trace_file < 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < MODEL_FN(_layer_output_count); ++i) {
+        const mcugen_layer_output *output = &MODEL_FN(_layer_outputs)[i];
+        if (output->layer == layer) {
+            write_exactly(trace_file, context->arena + output->offset, output->bytes);
+        }
+    }
+}
+
+static void report_layers(void)
+{
+    for (uint32_t i = 0; i < MODEL_LAYER_COUNT; ++i) {
+        mcugen_rt_print("layer ");
+        mcugen_rt_print_u32(i);
+        print_figure("", layer_ticks[i]);
+    }
+}
+#else
+static void report_layers(void)
+{
+}
+#endif
+
+static void check_guards(void)
+{
+    for (uint32_t i = 0; i < GUARD_BYTES; ++i) {
+        if (memory.before[i] != GUARD_VALUE || memory.after[i] != GUARD_VALUE) {
+            fail(EXIT_GUARD, "the model wrote outside its arena");
+        }
+    }
+}
+
+/* Runs one case and returns its ticks. */
+static uint64_t run_case(MODEL_CONTEXT *context, const mcugen_model_info *info, int32_t input, int32_t output)
+{
+    for (uint32_t i = 0; i < info->input_count; ++i) {
+        read_exactly(input, MODEL_FN(_input_data)(context, i), info->inputs[i].bytes);
+    }
+    const uint64_t start = mcugen_rt_ticks();
+    if (MODEL_FN(_run)(context) != MCUGEN_OK) {
+        fail(EXIT_MODEL, "run failed");
+    }
+    const uint64_t ticks = mcugen_rt_ticks() - start;
+    for (uint32_t i = 0; i < info->output_count; ++i) {
+        write_exactly(output, MODEL_FN(_output_data)(context, i), info->outputs[i].bytes);
+    }
+    return ticks;
+}
+
+int main(void)
+{
+    const int32_t input = mcugen_rt_open("runner_input.bin", MCUGEN_RT_READ);
+    if (input < 0) {
+        fail(EXIT_FILE, "cannot open runner_input.bin");
+    }
+    uint32_t header[3];
+    read_exactly(input, header, sizeof header);
+    const uint32_t cases = header[0];
+    const int32_t output = create("runner_output.bin");
+#ifdef MODEL_HOOKS
+    trace_file = header[2] ? create("runner_trace.bin") : -1;
+#endif
+
+    memset(&memory, (int)GUARD_VALUE, sizeof memory);
+    MODEL_CONTEXT context;
+    if (MODEL_FN(_init)(&context, memory.arena, sizeof memory.arena) != MCUGEN_OK) {
+        fail(EXIT_MODEL, "init failed");
+    }
+    const mcugen_model_info *info = MODEL_FN(_info)();
+    mcugen_rt_ticks_start();
+    mcugen_rt_stack_paint();
+    const uint32_t depth = mcugen_rt_stack_depth();
+    uint64_t ticks = 0;
+    for (uint32_t i = 0; i < cases; ++i) {
+        if (header[1]) {
+            MODEL_FN(_reset_state)(&context);
+        }
+        ticks = run_case(&context, info, input, output);
+    }
+    check_guards();
+    print_figure("ticks", ticks);
+    report_layers();
+    print_figure("stack", mcugen_rt_stack_used() - depth);
+    (void)mcugen_rt_close(output);
+    (void)mcugen_rt_close(input);
+    return 0;
+}

@@ -1,0 +1,153 @@
+"""The pipeline, readable from top to bottom: a model file becomes a program with a memory plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcugen import frontends, passes
+from mcugen.boards import Board
+from mcugen.compiled import Compiled
+from mcugen.emit.c_format import identifier
+from mcugen.errors import DoesNotFitError, InputError, McugenError
+from mcugen.frontends import Format
+from mcugen.ir import DType, Graph, Shape
+from mcugen.lowering import Kernels, lower
+from mcugen.memory.liveness import MemoryPlan, plan_memory
+from mcugen.quantize import quantize_float, quantize_qdq
+from mcugen.verify_ir import check_supported
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What the user asks for.
+
+    calibration: a file, a folder or "random"; needed for float models only.
+    io: element type of the model's inputs and outputs: "model" keeps what an already quantized file has and
+        means int8 for float files; "int8" or "float32".
+    shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
+    """
+
+    kernels: Kernels = "native"
+    calibration: str | None = None
+    observer: str = "minmax"
+    io: str = "model"
+    name: str | None = None
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    dump: Path | None = None
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A graph in integers that passed all checks, with the model file it came from."""
+
+    graph: Graph
+    model: bytes
+    model_format: Format
+    notes: tuple[str, ...]
+
+
+def silent(message: str) -> None:
+    """Progress that goes nowhere."""
+
+
+def compile_model(path: Path, board: Board, options: CompileOptions, progress: Progress = silent) -> Compiled:
+    """Reads, quantizes, simplifies, lowers and plans a model for a board.
+
+    Raises the errors of each stage; DoesNotFitError when the arena is larger than the board's memory for it.
+    """
+    compiled = compile_for(load_quantized(path, options, progress), path.name, board, options, progress)
+    check_arena(compiled)
+    return compiled
+
+
+def load_quantized(path: Path, options: CompileOptions, progress: Progress = silent) -> Quantized:
+    """The integer graph of a model file, simplified and checked. Independent of the board."""
+    progress("reading the model")
+    data, model_format = frontends.read_model(path)
+    try:
+        imported = frontends.import_model(data, model_format, path.stem, options.shapes)
+        _check_sizes(imported.graph)
+        graph, notes = _to_integers(imported.graph, data, model_format, options, progress)
+        progress("simplifying the graph")
+        graph = passes.run_passes(graph, passes.INTEGER_PIPELINE, options.dump, "int8_")
+        check_supported(graph)
+    except McugenError as error:
+        error.where = error.where or str(path)
+        raise
+    return Quantized(graph, data, model_format, (*imported.notes, *notes))
+
+
+def compile_for(
+    quantized: Quantized, source: str, board: Board, options: CompileOptions, progress: Progress = silent
+) -> Compiled:
+    """Lowers and plans an integer graph for a board; does not check that it fits."""
+    progress(f"choosing kernels for {board.core}")
+    program = lower(quantized.graph, board.instruction_class, options.kernels)
+    progress("planning memory")
+    memory = plan_memory(program)
+    name = identifier(options.name or Path(source).stem)
+    return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
+
+
+def _check_sizes(graph: Graph) -> None:
+    empty = [t.name for t in graph.tensors.values() if t.elements == 0]
+    if empty:
+        raise InputError(f"tensors without elements: {', '.join(empty[:5])}", hint="fix the input shape with --shape")
+
+
+def _to_integers(
+    graph: Graph, data: bytes, model_format: Format, options: CompileOptions, progress: Progress
+) -> tuple[Graph, tuple[str, ...]]:
+    """The graph in integers: a float graph is calibrated, a QDQ graph converted, an integer graph kept."""
+    if model_format == "tflite" and not is_float_model(graph):
+        if options.calibration:
+            raise InputError("the model is quantized already", where="--calibration", hint="leave out --calibration")
+        return graph, ()
+    graph = passes.run_passes(graph, passes.FLOAT_PIPELINE, options.dump, "float_")
+    io = "float32" if options.io == "float32" else "int8"
+    if model_format == "onnx" and _has_quantization(graph):
+        result = quantize_qdq(graph, "int8" if options.io == "int8" else "float32")
+        return result.graph, result.notes
+    progress("calibrating and quantizing")
+    result = quantize_float(
+        graph, options.calibration, observer=options.observer, io=io, model_bytes=data, model_format=model_format
+    )
+    return result.graph, result.notes
+
+
+def is_float_model(graph: Graph) -> bool:
+    """Whether the graph computes in float32: it has float activations and no operator on integers."""
+    types = {graph.tensors[op.inputs[0]].dtype for op in graph.ops if op.inputs and op.inputs[0]}
+    return bool(types) and types <= {DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL}
+
+
+def _has_quantization(graph: Graph) -> bool:
+    return any(op.kind in ("Quantize", "Dequantize") for op in graph.ops)
+
+
+def check_arena(compiled: Compiled) -> None:
+    """Raises DoesNotFitError, naming the largest tensors at the peak, when the arena exceeds the board's memory."""
+    board, memory = compiled.board, compiled.memory
+    if memory.arena_bytes <= board.arena_bytes:
+        return
+    raise DoesNotFitError(
+        f"the arena needs {memory.arena_bytes} bytes, {board.arena_bytes} are available on {board.title}; "
+        f"at the peak, {_peak_text(compiled)}, live are:\n" + "\n".join(peak_lines(compiled)),
+        where=compiled.source,
+        hint="choose a board with more RAM (mcugen boards), or a smaller model or input",
+    )
+
+
+def _peak_text(compiled: Compiled) -> str:
+    steps = compiled.program.steps
+    return steps[compiled.memory.peak_step].op.origin if steps else "the start"
+
+
+def peak_lines(compiled: Compiled, count: int = 5) -> list[str]:
+    """The largest buffers live at the peak, as text."""
+    memory: MemoryPlan = compiled.memory
+    return [f"  {b.size:>9} bytes  {b.name}" for b in memory.live_at(memory.peak_step)[:count]]

@@ -1,0 +1,39 @@
+"""The result of the pipeline: everything that emission, verification and reports need."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from mcugen.boards import Board
+from mcugen.ir import Graph
+from mcugen.lowering import Program
+from mcugen.memory.liveness import MemoryPlan
+
+VERSION = "0.1.0"
+GENERATOR = f"mcugen {VERSION}"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model compiled for a board.
+
+    name: C identifier that prefixes everything generated; source: the model's file name, without folders.
+    notes: what the user should know about how the model was read and quantized.
+    """
+
+    name: str
+    source: str
+    model: bytes
+    board: Board
+    program: Program
+    memory: MemoryPlan
+    notes: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        return self.program.graph
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()

@@ -1,0 +1,337 @@
+"""The C of a model: records for the templates of header, source and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mcugen.compiled import GENERATOR, Compiled
+from mcugen.emit import c_format as c
+from mcugen.emit.render import render
+from mcugen.ir import Array, DType, Tensor
+from mcugen.lowering import KernelCall, Step
+
+_AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
+
+# Kernels that take elements of any type.
+_UNTYPED = frozenset({"pad", "copy_rows", "gather", "table_8"})
+
+
+@dataclass
+class _Constants:
+    """The arrays of the weights file; equal contents are stored once."""
+
+    prefix: str
+    arrays: dict[str, tuple[Array, str]] = field(default_factory=dict)
+    by_content: dict[tuple[bytes, str], str] = field(default_factory=dict)
+
+    def add(self, suffix: str, data: Array, title: str) -> str:
+        """The C name of an array with this content."""
+        key = (data.tobytes(), data.dtype.name)
+        if key not in self.by_content:
+            name = f"{self.prefix}_{suffix}"
+            self.by_content[key] = name
+            self.arrays[name] = (data, title)
+        return self.by_content[key]
+
+    @property
+    def bytes(self) -> int:
+        return sum(data.nbytes for data, _ in self.arrays.values())
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """A parameter of a layer's function."""
+
+    type: str
+    name: str
+
+    def declaration(self) -> str:
+        return f"{self.type}{'' if self.type.endswith('*') else ' '}{self.name}"
+
+
+@dataclass
+class _Emitter:
+    compiled: Compiled
+    constants: _Constants = field(init=False)
+    instances: dict[Any, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.constants = _Constants(self.compiled.name)
+
+    # Layers
+
+    def layers(self) -> list[dict[str, Any]]:
+        """One record per step that has calls."""
+        steps = enumerate(self.compiled.program.steps)
+        return [self._layer(i, t, step) for i, (t, step) in enumerate((t, s) for t, s in steps if s.calls)]
+
+    def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
+        calls = [
+            {"function": self._instance(call), "arguments": ", ".join(self._values(index, k, time, call))}
+            for k, call in enumerate(step.calls)
+        ]
+        return {"index": index, "comment": self._comment(step), "calls": calls}
+
+    def _comment(self, step: Step) -> list[str]:
+        graph, offsets = self.compiled.graph, self.compiled.memory.offsets
+        tensors = graph.tensors
+
+        def place(name: str) -> str:
+            tensor = tensors[name]
+            if name not in offsets:
+                return f"{_dims(tensor)} constant"
+            return f"{_dims(tensor)} at [{offsets[name]}, {offsets[name] + tensor.bytes})"
+
+        reads = ", ".join(place(n) for n in step.op.inputs if n in offsets)
+        writes = ", ".join(place(n) for n in step.op.outputs)
+        macs = step.op.macs(tensors)
+        effort = f"; {macs} MACs" if macs else ""
+        return [c.comment(f"{step.op.origin or step.op.kind}: {reads} -> {writes}{effort}")]
+
+    def _instance(self, call: KernelCall) -> str:
+        """The name of the layer function for a call; made when no earlier layer has the same one."""
+        arguments = self._arguments(call)
+        key = (call.function, call.params, tuple(arguments))
+        if key not in self.instances:
+            base = c.identifier(f"{call.kernel}_{call.label}")
+            used = {i["name"] for i in self.instances.values()}
+            name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
+            self.instances[key] = {
+                "name": name,
+                "arguments": ", ".join(a.declaration() for a in arguments),
+                "struct": call.struct,
+                "fields": [f".{k} = {c.literal(v)}," for k, v in call.params],
+                "kernel": call.function,
+                "call": ", ".join(("&p", *(a.name for a in arguments))),
+            }
+        name_: str = self.instances[key]["name"]
+        return name_
+
+    def _arguments(self, call: KernelCall) -> list[_Argument]:
+        tensors = self.compiled.graph.tensors
+
+        def pointer(name: str, const: bool) -> str:
+            element = "void" if call.kernel in _UNTYPED else tensors[name].dtype.c_type
+            return f"{'const ' if const else ''}{element} *"
+
+        inputs = ["input"] if len(call.inputs) == 1 else [f"input_{i}" for i in range(len(call.inputs))]
+        arguments = [_Argument(pointer(n, True), a) for n, a in zip(call.inputs, inputs, strict=True)]
+        arguments += [_Argument(f"const {c.C_TYPES[k.data.dtype.name]} *", k.role) for k in call.constants]
+        arguments += [_Argument(pointer(n, False), "state") for n in call.states]
+        arguments += [_Argument(pointer(n, False), "output") for n in call.outputs]
+        if call.scratch is not None:
+            arguments.append(_Argument("void *", "scratch"))
+        return arguments
+
+    def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
+        """The argument expressions of a call within run()."""
+        memory, tensors = self.compiled.memory, self.compiled.graph.tensors
+        origin = c.comment(self.compiled.program.steps[time].op.origin)
+        part = f"{index:02d}" if k == 0 else f"{index:02d}_{k}"
+        values = [self._tensor(n, part, i, True) for i, n in enumerate(call.inputs)]
+        for constant in call.constants:
+            title = f"{origin}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
+            values.append(self.constants.add(f"{part}_{constant.role}", constant.data, title))
+        values += [self._tensor(n, part, 0, False) for n in (*call.states, *call.outputs)]
+        if call.scratch is not None:
+            values.append(f"arena + {memory.scratch[time]}u" if time in memory.scratch else "NULL")
+        del tensors
+        return values
+
+    def _tensor(self, name: str, part: str, index: int, const: bool) -> str:
+        tensor = self.compiled.graph.tensors[name]
+        if tensor.is_const and tensor.data is not None:
+            return self.constants.add(f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
+        qualifier = "const " if const else ""
+        return f"({qualifier}{tensor.dtype.c_type} *)(arena + {self.compiled.memory.offsets[name]}u)"
+
+    # Interface
+
+    def tensors(self) -> list[dict[str, Any]]:
+        graph = self.compiled.graph
+        records = []
+        for role, names in (("input", graph.inputs), ("output", graph.outputs)):
+            for i, name in enumerate(names):
+                suffix = f"_{i}" if len(names) > 1 else ""
+                records.append(self._tensor_record(graph.tensors[name], role, suffix))
+        return records
+
+    def _tensor_record(self, tensor: Tensor, role: str, suffix: str) -> dict[str, Any]:
+        layout = self.compiled.graph.layouts.get(tensor.name)
+        order = ""
+        if layout is not None and layout != tuple(range(len(layout))):
+            order = f"; the model file's axes in the order {', '.join(map(str, layout))}"
+        quantized = tensor.quant is not None and tensor.dtype is not DType.FLOAT32
+        kind = f"{role} '{c.comment(tensor.name)}': {tensor.dtype.value} {_dims(tensor)}{order}"
+        axes = _AXES.get(len(tensor.shape)) or tuple(f"DIM_{i}" for i in range(len(tensor.shape)))
+        return {
+            "title": kind + (", real value = SCALE * (q - ZERO_POINT)" if quantized else ""),
+            "access": "Where to write the input." if role == "input" else "The result, valid until the next run or init.",
+            "MACRO": f"{role}{suffix}".upper(),
+            "function": f"{role}{suffix}",
+            "pointer": f"{'const ' if role == 'output' else ''}{tensor.dtype.c_type} *",
+            "elements": tensor.elements,
+            "dims": [{"name": a, "size": n} for a, n in zip(axes, tensor.shape, strict=True)],
+            "quantized": quantized,
+            "scale": c.float_literal(tensor.scale) if quantized else "",
+            "zero_point": tensor.zero_point if quantized else "",
+            "offset": self.compiled.memory.offsets[tensor.name],
+        }
+
+    def states(self) -> list[dict[str, str]]:
+        return [self._state(t) for t in self.compiled.graph.variables()]
+
+    def _state(self, tensor: Tensor) -> dict[str, str]:
+        assert tensor.data is not None
+        target = f"context->arena + {self.compiled.memory.offsets[tensor.name]}u"
+        pattern = np.frombuffer(np.ascontiguousarray(tensor.data).tobytes(), dtype=np.uint8)
+        if pattern.size and (pattern == pattern[0]).all():
+            statement = f"memset({target}, {pattern[0]}, {tensor.bytes}u);"
+        else:
+            source = self.constants.add(f"state_{c.identifier(tensor.name)}", tensor.data, "initial state")
+            statement = f"memcpy({target}, {source}, {tensor.bytes}u);"
+        return {"title": f"{c.comment(tensor.name)}, {_dims(tensor)}", "statement": statement}
+
+    def infos(self, names: tuple[str, ...]) -> list[str]:
+        return [_tensor_info(self.compiled.graph.tensors[n]) for n in names]
+
+    def traces(self) -> list[str]:
+        offsets, tensors = self.compiled.memory.offsets, self.compiled.graph.tensors
+        layers = [step for step in self.compiled.program.steps if step.calls]
+        return [
+            f"{i}u, {offsets[name]}u, {tensors[name].bytes}u"
+            for i, step in enumerate(layers)
+            for name in step.op.outputs
+        ]
+
+
+def _dims(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+_DTYPE_ENUM = {
+    DType.INT8: "MCUGEN_INT8", DType.UINT8: "MCUGEN_UINT8", DType.INT16: "MCUGEN_INT16",
+    DType.INT32: "MCUGEN_INT32", DType.FLOAT32: "MCUGEN_FLOAT32",
+}  # fmt: skip
+
+
+def _tensor_info(tensor: Tensor) -> str:
+    quantized = tensor.quant is not None and tensor.dtype is not DType.FLOAT32
+    dims = ", ".join(map(str, tensor.shape[:6])) or "1"
+    scale, zero_point = (c.float_literal(tensor.scale), tensor.zero_point) if quantized else ("0.0f", 0)
+    return (
+        f"{_c_string(tensor.name)}, {_DTYPE_ENUM[tensor.dtype]}, {len(tensor.shape)}u, "
+        f"{{{dims}}}, {tensor.bytes}u, {scale}, {zero_point}"
+    )
+
+
+def _c_string(text: str) -> str:
+    safe = "".join(ch if 32 <= ord(ch) < 127 and ch not in '\\"?' else "_" for ch in text)
+    return f'"{safe}"'
+
+
+def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
+    """Compile-time checks that the compiler's target has what the kernels were chosen for."""
+    classes = {call.header.partition("/")[0] for call in compiled.program.calls}
+    dsp, mve = "!defined(__ARM_FEATURE_DSP)", "!defined(__ARM_FEATURE_MVE)"
+    fix = "compile for the core the model was generated for, or generate again for this one"
+    checks = []
+    if "dsp" in classes:
+        checks.append({"condition": dsp, "message": f"this model needs the DSP instructions: {fix}"})
+    if "mve" in classes:
+        checks.append({"condition": mve, "message": f"this model needs the MVE instructions: {fix}"})
+    if compiled.program.uses_cmsis_nn:
+        # CMSIS-NN's working memory depends on the instruction class, so that it must be exactly the planned one.
+        wrong = {
+            "scalar": "defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)",
+            "dsp": f"{dsp} || defined(__ARM_FEATURE_MVE)",
+            "mve": mve,
+        }[compiled.program.instruction_class]
+        checks.append({"condition": wrong, "message": f"CMSIS-NN is planned for another instruction set: {fix}"})
+    return checks
+
+
+def _summary(compiled: Compiled, layers: int, weight_bytes: int) -> list[str]:
+    memory = compiled.memory
+    return [
+        f"{layers} layers, {compiled.graph.macs()} MACs; arena {memory.arena_bytes} bytes "
+        f"(of which at most {memory.scratch_bytes} scratch), weights {weight_bytes} bytes.",
+        f"Kernels: {compiled.program.kernels} for {compiled.board.core} ({compiled.program.instruction_class}).",
+        *(c.comment(note) for note in compiled.notes),
+    ]
+
+
+def model_files(compiled: Compiled) -> dict[str, str]:
+    """include/NAME.h, src/NAME.c, src/NAME_weights.h and .c of a compiled model."""
+    emitter = _Emitter(compiled)
+    layers = emitter.layers()
+    states = emitter.states()
+    common = _common(compiled)
+    name = compiled.name
+    header = {
+        **common,
+        "summary": _summary(compiled, len(layers), emitter.constants.bytes),
+        "arena_size": compiled.memory.arena_bytes,
+        "layer_count": len(layers),
+        "tensors": emitter.tensors(),
+        "state_text": f"{len(states)} state tensors" if states else "this model keeps nothing",
+    }
+    source = {**header, **_source_records(emitter, layers, states)}
+    weights = {**common, "arrays": _array_records(emitter.constants)}
+    return {
+        f"include/{name}.h": render("model.h.j2", header),
+        f"src/{name}.c": render("model.c.j2", source),
+        f"src/{name}_weights.h": render("weights.h.j2", weights),
+        f"src/{name}_weights.c": render("weights.c.j2", weights),
+    }
+
+
+def _common(compiled: Compiled) -> dict[str, Any]:
+    return {
+        "name": compiled.name,
+        "NAME": compiled.name.upper(),
+        "title": c.comment(f"Model {compiled.name} for {compiled.board.title}"),
+        "generator": GENERATOR,
+        "source": c.comment(compiled.source),
+        "sha256": compiled.sha256,
+    }
+
+
+def _source_records(emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]) -> Mapping[str, Any]:
+    compiled, graph = emitter.compiled, emitter.compiled.graph
+    offsets = compiled.memory.offsets
+    traces = emitter.traces()
+    return {
+        "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
+        "target_checks": _target_checks(compiled),
+        "instances": list(emitter.instances.values()),
+        "states": states,
+        "layers": layers,
+        "input_offsets": ", ".join(f"{offsets[n]}u" for n in graph.inputs),
+        "output_offsets": ", ".join(f"{offsets[n]}u" for n in graph.outputs),
+        "input_count": len(graph.inputs),
+        "output_count": len(graph.outputs),
+        "input_infos": emitter.infos(graph.inputs),
+        "output_infos": emitter.infos(graph.outputs),
+        "weight_bytes": emitter.constants.bytes,
+        "macs": graph.macs(),
+        "traces": traces or ["0u, 0u, 0u"],
+        "trace_count": len(traces),
+    }
+
+
+def _array_records(constants: _Constants) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "title": title,
+            "type": c.C_TYPES[data.dtype.name],
+            "size": data.size,
+            "lines": c.array_lines(data),
+        }
+        for name, (data, title) in constants.arrays.items()
+    ]

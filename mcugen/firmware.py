@@ -1,0 +1,149 @@
+"""Builds the runner around a generated project and runs it in the emulator."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mcugen import emulator, toolchain
+from mcugen.boards import Board
+from mcugen.errors import ToolError
+from mcugen.ir import Array
+from mcugen.manifest import Manifest, TensorEntry
+from mcugen.resources import resource_dir
+
+# Seconds the emulator may take: a start, and so many per million MACs and case (a scalar core's worst seen is 60
+# instructions per MAC; QEMU runs some 100 million a second, less on a busy machine).
+_BASE_SECONDS, _SECONDS_PER_MILLION_MACS = 60.0, 10.0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What the runner reported.
+
+    outputs: per case, arrays by output name. ticks: of the last case; layer_ticks: of its layers, with hooks.
+    trace: per case and layer output, arrays by tensor name, when asked for. stack_bytes: deepest use by the model.
+    """
+
+    outputs: tuple[Mapping[str, Array], ...]
+    trace: tuple[Mapping[str, Array], ...]
+    instructions: int
+    layer_instructions: tuple[int, ...]
+    stack_bytes: int
+
+
+def build_runner(
+    project: Path, manifest: Manifest, board: Board, elf: Path, *, hooks: bool = False, cmsis_nn: str | None = None
+) -> Path:
+    """Compiles the model and the runner for the board and links them for its emulator.
+
+    cmsis_nn: the path given for CMSIS-NN, used when the model calls it.
+    Raises ToolError when the compiler or CMSIS-NN is missing or fails, DoesNotFitError when a memory overflows.
+    """
+    macro = manifest.name.upper()
+    objects = compile_library(project, manifest, board, hooks=hooks, cmsis_nn=cmsis_nn)
+    runner = toolchain.CompileOptions(
+        include_dirs=(*(project / d for d in manifest.include_dirs), resource_dir("firmware") / "runtime"),
+        defines=(
+            f"MODEL={manifest.name}",
+            f'MODEL_HEADER="{manifest.name}.h"',
+            f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE",
+            f"MODEL_LAYER_COUNT={macro}_LAYER_COUNT",
+            *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
+        ),
+    )
+    sources = [resource_dir("firmware") / "runner" / "runner.c"]
+    objects += toolchain.compile_sources(board, sources, runner)
+    runtime = toolchain.runtime_sources()
+    objects += toolchain.compile_sources(board, runtime, toolchain.CompileOptions((runtime[0].parent,)))
+    return toolchain.link(board, objects, elf, memory_map=board.twin())
+
+
+def compile_library(
+    project: Path, manifest: Manifest, board: Board, *, hooks: bool = False, cmsis_nn: str | None = None
+) -> list[Path]:
+    """The objects of the model itself, and of CMSIS-NN when it calls that."""
+    include_dirs = tuple(project / d for d in manifest.include_dirs)
+    library: list[Path] = []
+    if manifest.uses_cmsis_nn:
+        from mcugen.cmsis_nn_source import find_cmsis_nn
+
+        source = find_cmsis_nn(cmsis_nn)
+        include_dirs += tuple(source.include_dirs)
+        library = toolchain.compile_sources(board, list(source.sources), toolchain.CompileOptions(include_dirs))
+    options = toolchain.CompileOptions(include_dirs, (f"{manifest.name.upper()}_HOOKS",) if hooks else ())
+    return toolchain.compile_sources(board, [project / s for s in manifest.sources], options) + library
+
+
+def run_cases(
+    elf: Path,
+    manifest: Manifest,
+    board: Board,
+    cases: Sequence[Mapping[str, Array]],
+    *,
+    fresh_state: bool = True,
+    trace: bool = False,
+) -> RunResult:
+    """Runs inputs (arrays by name, stored layout and type) one after the other in the emulator.
+
+    fresh_state: reset variables before each case. trace needs an ELF built with hooks.
+    Raises ToolError when the program fails or gives less than it should.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        _write_inputs(work / "runner_input.bin", manifest, cases, fresh_state, trace)
+        seconds = _BASE_SECONDS + len(cases) * math.ceil(manifest.macs / 1e6) * _SECONDS_PER_MILLION_MACS
+        printed = emulator.run(elf, board, work, seconds).stdout
+        outputs = _read_arrays(work / "runner_output.bin", manifest.outputs, len(cases))
+        traced = tuple(t for layer in manifest.layers for t in layer.outputs)
+        traces = _read_arrays(work / "runner_trace.bin", traced, len(cases)) if trace else ()
+    return _result(printed, board, outputs, traces)
+
+
+def _write_inputs(
+    path: Path, manifest: Manifest, cases: Sequence[Mapping[str, Array]], fresh_state: bool, trace: bool
+) -> None:
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<3I", len(cases), fresh_state, trace))
+        for case in cases:
+            for entry in manifest.inputs:
+                stream.write(np.ascontiguousarray(case[entry.name]).tobytes())
+
+
+def _read_arrays(path: Path, entries: Sequence[TensorEntry], cases: int) -> tuple[Mapping[str, Array], ...]:
+    data = path.read_bytes()
+    sizes = [entry.tensor().bytes for entry in entries]
+    if len(data) != cases * sum(sizes):
+        raise ToolError(f"the runner wrote {len(data)} bytes to {path.name}, {cases * sum(sizes)} are needed")
+    results: list[Mapping[str, Array]] = []
+    position = 0
+    for _ in range(cases):
+        arrays = {}
+        for entry, size in zip(entries, sizes, strict=True):
+            raw = np.frombuffer(data, dtype=np.uint8, count=size, offset=position)
+            arrays[entry.name] = raw.view(np.dtype(entry.dtype)).reshape(entry.shape)
+            position += size
+        results.append(arrays)
+    return tuple(results)
+
+
+def _result(
+    printed: str, board: Board, outputs: tuple[Mapping[str, Array], ...], trace: tuple[Mapping[str, Array], ...]
+) -> RunResult:
+    machine = board.twin().emulator
+    assert machine is not None
+    per_tick = machine.instructions_per_tick
+    lines = [line.split() for line in printed.splitlines()]
+    figures = {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}
+    layers = [int(words[2]) for words in lines if len(words) == 3 and words[0] == "layer"]
+    if not {"ticks", "stack"} <= figures.keys():
+        raise ToolError(f"the runner ended without its report:\n{printed[-500:]}")
+    return RunResult(
+        outputs, trace, round(figures["ticks"] * per_tick), tuple(round(t * per_tick) for t in layers), figures["stack"]
+    )
