@@ -205,7 +205,7 @@ def load_board(name_or_path: str | Path) -> Board:
         raise BoardError(
             f"unknown board '{name}'",
             hint=(f"did you mean {' or '.join(close)}? " if close else "")
-            + f"known: {', '.join(names)}; or give the path of a .toml file",
+            + "`mcugen boards` lists all; or give the path of your own .toml file",
         )
     return _read_board(resource_dir("boards") / f"{name}.toml")
 

@@ -12,9 +12,9 @@ from mcugen.compiled import Compiled
 from mcugen.emit.c_format import identifier
 from mcugen.errors import DoesNotFitError, InputError, McugenError
 from mcugen.frontends import Format
-from mcugen.ir import DType, Graph, Shape
-from mcugen.lowering import Kernels, lower
-from mcugen.memory.liveness import MemoryPlan, plan_memory
+from mcugen.ir import DType, Graph, Op, Shape
+from mcugen.lowering import Kernels, Program, Step, lower
+from mcugen.memory.liveness import plan_memory
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.verify_ir import check_supported
 
@@ -93,10 +93,44 @@ def compile_for(
     return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """A model as it is read. problems: what keeps it from being compiled; peak: bytes of activations in int8."""
+
+    graph: Graph
+    problems: dict[Op, list[str]]
+    peak: int | None
+    notes: tuple[str, ...]
+
+
+def inspect_model(path: Path, shapes: Mapping[str, Shape]) -> Inspected:
+    """Reads a model without quantizing it. Raises what the front-end does."""
+    data, model_format = frontends.read_model(path)
+    try:
+        imported = frontends.import_model(data, model_format, path.stem, shapes)
+    except McugenError as error:
+        error.where = error.where or str(path)
+        raise
+    graph = passes.run_passes(imported.graph, (passes.remove_dead, passes.fold_constants, passes.remove_dead))
+    if is_float_model(graph):
+        # Everything becomes int8: a quarter of the bytes. What is unsupported shows after quantization.
+        return Inspected(graph, {}, activation_peak(graph) // DType.FLOAT32.size, imported.notes)
+    problems = {op: found for op in graph.ops if (found := op.check(graph.tensors))}
+    return Inspected(graph, problems, activation_peak(graph), imported.notes)
+
+
+def activation_peak(graph: Graph) -> int:
+    """The live-set lower bound of the activations, in bytes."""
+    steps = tuple(Step(op, ()) for op in graph.ops)
+    return plan_memory(Program(graph, steps, "scalar", "native")).plan.lower_bound
+
+
 def _check_sizes(graph: Graph) -> None:
     empty = [t.name for t in graph.tensors.values() if t.elements == 0]
     if empty:
-        raise InputError(f"tensors without elements: {', '.join(empty[:5])}", hint="fix the input shape with --shape")
+        raise InputError(
+            f"tensors without elements: {', '.join(empty[:5])}", hint="fix the input shape with --shape"
+        )
 
 
 def _to_integers(
@@ -105,16 +139,22 @@ def _to_integers(
     """The graph in integers: a float graph is calibrated, a QDQ graph converted, an integer graph kept."""
     if model_format == "tflite" and not is_float_model(graph):
         if options.calibration:
-            raise InputError("the model is quantized already", where="--calibration", hint="leave out --calibration")
+            raise InputError(
+                "the model is quantized already", where="--calibration", hint="leave out --calibration"
+            )
         return graph, ()
     graph = passes.run_passes(graph, passes.FLOAT_PIPELINE, options.dump, "float_")
-    io = "float32" if options.io == "float32" else "int8"
     if model_format == "onnx" and _has_quantization(graph):
         result = quantize_qdq(graph, "int8" if options.io == "int8" else "float32")
         return result.graph, result.notes
     progress("calibrating and quantizing")
     result = quantize_float(
-        graph, options.calibration, observer=options.observer, io=io, model_bytes=data, model_format=model_format
+        graph,
+        options.calibration,
+        observer=options.observer,
+        io="float32" if options.io == "float32" else "int8",
+        model_bytes=data,
+        model_format=model_format,
     )
     return result.graph, result.notes
 
@@ -135,8 +175,8 @@ def check_arena(compiled: Compiled) -> None:
     if memory.arena_bytes <= board.arena_bytes:
         return
     raise DoesNotFitError(
-        f"the arena needs {memory.arena_bytes} bytes, {board.arena_bytes} are available on {board.title}; "
-        f"at the peak, {_peak_text(compiled)}, live are:\n" + "\n".join(peak_lines(compiled)),
+        f"the arena needs {memory.arena_bytes:,} bytes, {board.title} has {board.arena_bytes:,} for it; "
+        f"at the peak, in {_peak_text(compiled)}, these are live:\n" + "\n".join(peak_lines(compiled)),
         where=compiled.source,
         hint="choose a board with more RAM (mcugen boards), or a smaller model or input",
     )
@@ -149,5 +189,8 @@ def _peak_text(compiled: Compiled) -> str:
 
 def peak_lines(compiled: Compiled, count: int = 5) -> list[str]:
     """The largest buffers live at the peak, as text."""
-    memory: MemoryPlan = compiled.memory
-    return [f"  {b.size:>9} bytes  {b.name}" for b in memory.live_at(memory.peak_step)[:count]]
+    memory, tensors = compiled.memory, compiled.graph.tensors
+    return [
+        f"  {b.size:>9,} bytes  {tensors[b.name] if b.name in tensors else b.name}"
+        for b in memory.live_at(memory.peak_step)[:count]
+    ]

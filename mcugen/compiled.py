@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from mcugen import __version__
 from mcugen.boards import Board
 from mcugen.ir import Graph
 from mcugen.lowering import Program
 from mcugen.memory.liveness import MemoryPlan
 
-VERSION = "0.1.0"
-GENERATOR = f"mcugen {VERSION}"
+GENERATOR = f"mcugen {__version__}"
 
 
 @dataclass(frozen=True)

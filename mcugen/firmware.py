@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import struct
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mcugen import emulator, toolchain
-from mcugen.boards import Board
+from mcugen.boards import Board, load_board
+from mcugen.cmsis_nn_source import find_cmsis_nn
 from mcugen.errors import ToolError
+from mcugen.inputs import load_test_data, to_user_layout
 from mcugen.ir import Array
-from mcugen.manifest import Manifest, TensorEntry
+from mcugen.manifest import Manifest, TensorEntry, read_manifest
 from mcugen.resources import resource_dir
 
 # Seconds the emulator may take: a start, and so many per million MACs and case (a scalar core's worst seen is 60
@@ -39,17 +42,29 @@ class RunResult:
 
 
 def build_runner(
-    project: Path, manifest: Manifest, board: Board, elf: Path, *, hooks: bool = False, cmsis_nn: str | None = None
+    project: Path,
+    manifest: Manifest,
+    board: Board,
+    elf: Path,
+    *,
+    hooks: bool = False,
+    cmsis_nn: str | None = None,
 ) -> Path:
     """Compiles the model and the runner for the board and links them for its emulator.
 
     cmsis_nn: the path given for CMSIS-NN, used when the model calls it.
     Raises ToolError when the compiler or CMSIS-NN is missing or fails, DoesNotFitError when a memory overflows.
     """
-    macro = manifest.name.upper()
     objects = compile_library(project, manifest, board, hooks=hooks, cmsis_nn=cmsis_nn)
-    runner = toolchain.CompileOptions(
-        include_dirs=(*(project / d for d in manifest.include_dirs), resource_dir("firmware") / "runtime"),
+    objects += compile_runner(project, manifest, board, hooks=hooks)
+    return toolchain.link(board, objects, elf, memory_map=board.twin())
+
+
+def compile_runner(project: Path, manifest: Manifest, board: Board, *, hooks: bool = False) -> list[Path]:
+    """The objects of the program around the model: mcugen's runner and the runtime."""
+    macro, runtime = manifest.name.upper(), toolchain.runtime_sources()
+    options = toolchain.CompileOptions(
+        include_dirs=(*(project / d for d in manifest.include_dirs), runtime[0].parent),
         defines=(
             f"MODEL={manifest.name}",
             f'MODEL_HEADER="{manifest.name}.h"',
@@ -58,11 +73,8 @@ def build_runner(
             *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
         ),
     )
-    sources = [resource_dir("firmware") / "runner" / "runner.c"]
-    objects += toolchain.compile_sources(board, sources, runner)
-    runtime = toolchain.runtime_sources()
-    objects += toolchain.compile_sources(board, runtime, toolchain.CompileOptions((runtime[0].parent,)))
-    return toolchain.link(board, objects, elf, memory_map=board.twin())
+    objects = toolchain.compile_sources(board, [resource_dir("firmware") / "runner" / "runner.c"], options)
+    return objects + toolchain.compile_sources(board, runtime, toolchain.CompileOptions((runtime[0].parent,)))
 
 
 def compile_library(
@@ -72,13 +84,18 @@ def compile_library(
     include_dirs = tuple(project / d for d in manifest.include_dirs)
     library: list[Path] = []
     if manifest.uses_cmsis_nn:
-        from mcugen.cmsis_nn_source import find_cmsis_nn
-
         source = find_cmsis_nn(cmsis_nn)
         include_dirs += tuple(source.include_dirs)
-        library = toolchain.compile_sources(board, list(source.sources), toolchain.CompileOptions(include_dirs))
+        library = toolchain.compile_sources(
+            board, list(source.sources), toolchain.CompileOptions(include_dirs)
+        )
     options = toolchain.CompileOptions(include_dirs, (f"{manifest.name.upper()}_HOOKS",) if hooks else ())
     return toolchain.compile_sources(board, [project / s for s in manifest.sources], options) + library
+
+
+def cmsis_nn_include_dirs(path: str | None) -> tuple[Path, ...]:
+    """The include folders of the user's CMSIS-NN. Raises ToolError when there is none."""
+    return tuple(find_cmsis_nn(path).include_dirs)
 
 
 def run_cases(
@@ -134,7 +151,10 @@ def _read_arrays(path: Path, entries: Sequence[TensorEntry], cases: int) -> tupl
 
 
 def _result(
-    printed: str, board: Board, outputs: tuple[Mapping[str, Array], ...], trace: tuple[Mapping[str, Array], ...]
+    printed: str,
+    board: Board,
+    outputs: tuple[Mapping[str, Array], ...],
+    trace: tuple[Mapping[str, Array], ...],
 ) -> RunResult:
     machine = board.twin().emulator
     assert machine is not None
@@ -145,5 +165,65 @@ def _result(
     if not {"ticks", "stack"} <= figures.keys():
         raise ToolError(f"the runner ended without its report:\n{printed[-500:]}")
     return RunResult(
-        outputs, trace, round(figures["ticks"] * per_tick), tuple(round(t * per_tick) for t in layers), figures["stack"]
+        outputs,
+        trace,
+        round(figures["ticks"] * per_tick),
+        tuple(round(t * per_tick) for t in layers),
+        figures["stack"],
     )
+
+
+@dataclass(frozen=True)
+class ProjectRun:
+    """The outputs of `mcugen run`: arrays in the model file's layout, [cases, *shape], by output name."""
+
+    manifest: Manifest
+    outputs: Mapping[str, Array]
+    instructions: int
+    stack_bytes: int
+
+    def real_outputs(self) -> dict[str, Array]:
+        """The real values of the outputs."""
+        return {entry.name: _real(entry, self.outputs[entry.name]) for entry in self.manifest.outputs}
+
+    def summary(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "instructions": self.instructions,
+            "stack_bytes": self.stack_bytes,
+            "outputs": {name: values.tolist() for name, values in self.real_outputs().items()},
+        }
+
+
+def _real(entry: TensorEntry, values: Array) -> Array:
+    if entry.scale is None:
+        return values
+    return (values.astype(np.float64) - (entry.zero_point or 0)) * entry.scale
+
+
+def run_project(
+    project: Path, inputs: Path | None, cmsis_nn: str | None, progress: Callable[[str], None]
+) -> ProjectRun:
+    """Builds the runner around a project for its board and runs the cases of a file, or one of zeros.
+
+    Stateful models keep their state from case to case. Raises InputError, ToolError.
+    """
+    manifest = read_manifest(project)
+    board = load_board(manifest.board)
+    cases = _project_cases(manifest, inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        progress("building the firmware")
+        elf = build_runner(project, manifest, board, Path(folder) / "runner.elf", cmsis_nn=cmsis_nn)
+        progress(f"running {len(cases)} cases on {board.twin().name}")
+        result = run_cases(elf, manifest, board, cases, fresh_state=False)
+    outputs = {
+        entry.name: np.stack([to_user_layout(entry, case[entry.name]) for case in result.outputs])
+        for entry in manifest.outputs
+    }
+    return ProjectRun(manifest, outputs, result.instructions, result.stack_bytes)
+
+
+def _project_cases(manifest: Manifest, inputs: Path | None) -> tuple[Mapping[str, Array], ...]:
+    if inputs is not None:
+        return load_test_data(inputs, manifest.inputs).cases
+    return ({e.name: np.full(e.shape, e.zero_point or 0, dtype=e.dtype) for e in manifest.inputs},)

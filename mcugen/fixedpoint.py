@@ -21,7 +21,7 @@ INT32_MIN = -(2**31)
 
 def round_half_away(value: float) -> int:
     """The nearest integer, ties away from zero (C's ``round``)."""
-    return int(math.floor(abs(value) + 0.5)) * (1 if value >= 0 else -1)
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -96,9 +96,7 @@ def _exp_on_quarter_interval(a: Int64Array) -> Int64Array:
     x3 = saturating_rounding_doubling_high_mul(x2, x)
     x4 = saturating_rounding_doubling_high_mul(x2, x2)
     x4_over_4 = rounding_divide_by_pot(x4, 2)
-    tail = rounding_divide_by_pot(
-        saturating_rounding_doubling_high_mul(x4_over_4 + x3, one_third) + x2, 1
-    )
+    tail = rounding_divide_by_pot(saturating_rounding_doubling_high_mul(x4_over_4 + x3, one_third) + x2, 1)
     return np.minimum(
         constant_term + saturating_rounding_doubling_high_mul(x + tail, constant_term), INT32_MAX
     )
@@ -151,7 +149,9 @@ def reciprocal(x: int, integer_digits: int) -> tuple[int, int]:
     """(1/x in Q0.31, bits over unit) for x > 0 in Q(integer_digits).(31 - integer_digits)."""
     headroom_plus_one = 32 - int(x).bit_length()
     fraction = (int(x) << headroom_plus_one) - 2**31
-    return int(one_over_one_plus_x(np.array([fraction], dtype=np.int64))[0]), integer_digits - headroom_plus_one
+    return int(
+        one_over_one_plus_x(np.array([fraction], dtype=np.int64))[0]
+    ), integer_digits - headroom_plus_one
 
 
 def input_radius(integer_bits: int, left_shift: int, total_signed_bits: int = 31) -> int:

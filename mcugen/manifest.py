@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mcugen.compiled import VERSION, Compiled
+from mcugen import __version__
+from mcugen.compiled import Compiled
 from mcugen.errors import InputError
 from mcugen.ir import DType, QuantParams, Tensor
 
@@ -62,7 +63,7 @@ class Manifest:
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     layers: tuple[LayerEntry, ...]
-    mcugen: str = VERSION
+    mcugen: str = __version__
     schema: int = SCHEMA
 
     def text(self) -> str:
@@ -93,7 +94,9 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
 
 def _entry(compiled: Compiled, name: str) -> TensorEntry:
     tensor = compiled.graph.tensors[name]
-    quantized = tensor.quant is not None and len(tensor.quant.scale) == 1 and tensor.dtype is not DType.FLOAT32
+    quantized = (
+        tensor.quant is not None and len(tensor.quant.scale) == 1 and tensor.dtype is not DType.FLOAT32
+    )
     return TensorEntry(
         name,
         tensor.dtype.value,
@@ -132,10 +135,14 @@ def read_manifest(project: Path) -> Manifest:
         return _from_json(raw)
     except OSError as error:
         raise InputError(
-            f"not a project of mcugen: {error.strerror}", where=str(path), hint="make one with: mcugen build MODEL"
+            f"not a project of mcugen: {error.strerror}",
+            where=str(path),
+            hint="make one with: mcugen build MODEL",
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{FILE_NAME} is damaged: {error}", where=str(path), hint="generate the project again") from error
+        raise InputError(
+            f"{FILE_NAME} is damaged: {error}", where=str(path), hint="generate the project again"
+        ) from error
 
 
 def _from_json(raw: dict[str, Any]) -> Manifest:
@@ -153,4 +160,6 @@ def _from_json(raw: dict[str, Any]) -> Manifest:
 
 def _tensor_from_json(raw: dict[str, Any]) -> TensorEntry:
     layout = raw["layout"]
-    return TensorEntry(**{**raw, "shape": tuple(raw["shape"]), "layout": None if layout is None else tuple(layout)})
+    return TensorEntry(
+        **{**raw, "shape": tuple(raw["shape"]), "layout": None if layout is None else tuple(layout)}
+    )

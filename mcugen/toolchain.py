@@ -219,7 +219,7 @@ def linker_script(board: Board) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - the output is a linker script
     )
     return environment.get_template("linker.ld.j2").render(linker_context(board))
 
@@ -408,3 +408,22 @@ def input_sections(elf: Path) -> tuple[InputSection, ...]:
         for name, size, file in lines
         if int(size, 16) > 0 and not name.startswith((".debug", ".comment", ".ARM"))
     )
+
+
+# ---- call graphs ---------------------------------------------------------------------------------------
+
+
+def call_graph(board: Board, source: Path, options: CompileOptions, target: Path) -> str:
+    """GCC's call graph with stack sizes (``-fcallgraph-info=su``, a .ci file) of one source.
+
+    target: where the object goes; the graph is written beside it. Raises ToolError if the source does not compile.
+    """
+    flags = [
+        *cpu_flags(board),
+        "-std=c11",
+        options.optimize,
+        *(f"-I{folder}" for folder in options.include_dirs),
+    ]
+    flags += [*(f"-D{define}" for define in options.defines), *options.extra, "-fcallgraph-info=su"]
+    _run([find_toolchain().gcc, *flags, "-c", str(source), "-o", str(target)])
+    return target.with_suffix(".ci").read_text(encoding="utf-8", errors="replace")

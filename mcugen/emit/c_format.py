@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from mcugen.ir import Array
 _KEYWORDS = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long "
     "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "main".split()
+    "main".split()  # noqa: SIM905 - as a list it would fill a page
 )
-_LINE_WIDTH = 108
+MAX_COLUMNS = 110
+_ARRAY_INDENT = 4
 
 C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
@@ -49,10 +51,36 @@ def float_literal(value: float) -> str:
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
+def hanging(head: str, items: Sequence[str], tail: str, indent: int = 0) -> list[str]:
+    """A parameter or argument list in lines that end before the limit, continued below the opening parenthesis.
+
+    head ends with that parenthesis. ``indent`` blanks stand before the first line; they are not part of the result.
+    """
+    texts = [f"{item}," for item in items[:-1]] + [f"{item}{tail}" for item in items[-1:]]
+    lines = [head]
+    for text in texts or [tail]:
+        gap = " " if lines[-1].endswith(",") else ""
+        if gap and indent + len(lines[-1]) + 1 + len(text) > MAX_COLUMNS:
+            lines.append(" " * len(head) + text)
+        else:
+            lines[-1] += gap + text
+    return lines
+
+
+def comment_lines(paragraphs: Iterable[str], indent: int = 0) -> list[str]:
+    """A block comment of paragraphs, each on lines of its own."""
+    width = MAX_COLUMNS - indent - len("/* ") - len(" */")
+    lines = [line for text in paragraphs for line in textwrap.wrap(text, width) or [""]]
+    lines = [f"{' ' if i else '/'}* {line}" for i, line in enumerate(lines)]
+    return [*lines[:-1], f"{lines[-1]} */"]
+
+
 def array_lines(data: Array) -> list[str]:
     """The values of an array as comma-separated lines of C."""
     flat = data.reshape(-1)
-    values = (float_literal(float(v)) for v in flat) if flat.dtype.kind == "f" else map(_integer, flat.tolist())
+    values = (
+        (float_literal(float(v)) for v in flat) if flat.dtype.kind == "f" else map(_integer, flat.tolist())
+    )
     return list(_wrapped(values))
 
 
@@ -63,7 +91,7 @@ def _integer(value: int) -> str:
 def _wrapped(values: Iterable[str]) -> Iterable[str]:
     line = ""
     for value in values:
-        if len(line) + len(value) + 2 > _LINE_WIDTH:
+        if _ARRAY_INDENT + len(line) + len(value) + 2 > MAX_COLUMNS:
             yield line
             line = ""
         line += f" {value}," if line else f"{value},"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,10 +71,10 @@ class _Emitter:
 
     def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
         calls = [
-            {"function": self._instance(call), "arguments": ", ".join(self._values(index, k, time, call))}
+            c.hanging(f"{self._instance(call)}(", self._values(index, k, time, call), ");", indent=4)
             for k, call in enumerate(step.calls)
         ]
-        return {"index": index, "comment": self._comment(step), "calls": calls}
+        return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "calls": calls}
 
     def _comment(self, step: Step) -> list[str]:
         graph, offsets = self.compiled.graph, self.compiled.memory.offsets
@@ -90,7 +90,7 @@ class _Emitter:
         writes = ", ".join(place(n) for n in step.op.outputs)
         macs = step.op.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
-        return [c.comment(f"{step.op.origin or step.op.kind}: {reads} -> {writes}{effort}")]
+        return [c.comment(step.op.origin or step.op.kind), f"{reads} -> {writes}{effort}"]
 
     def _instance(self, call: KernelCall) -> str:
         """The name of the layer function for a call; made when no earlier layer has the same one."""
@@ -102,14 +102,12 @@ class _Emitter:
             name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
             self.instances[key] = {
                 "name": name,
-                "arguments": ", ".join(a.declaration() for a in arguments),
+                "signature": c.hanging(f"MCUGEN_LAYER void {name}(", [a.declaration() for a in arguments], ")"),
                 "struct": call.struct,
                 "fields": [f".{k} = {c.literal(v)}," for k, v in call.params],
-                "kernel": call.function,
-                "call": ", ".join(("&p", *(a.name for a in arguments))),
+                "call": c.hanging(f"{call.function}(", ["&p", *(a.name for a in arguments)], ");", indent=4),
             }
-        name_: str = self.instances[key]["name"]
-        return name_
+        return str(self.instances[key]["name"])
 
     def _arguments(self, call: KernelCall) -> list[_Argument]:
         tensors = self.compiled.graph.tensors
@@ -129,7 +127,7 @@ class _Emitter:
 
     def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
         """The argument expressions of a call within run()."""
-        memory, tensors = self.compiled.memory, self.compiled.graph.tensors
+        memory = self.compiled.memory
         origin = c.comment(self.compiled.program.steps[time].op.origin)
         part = f"{index:02d}" if k == 0 else f"{index:02d}_{k}"
         values = [self._tensor(n, part, i, True) for i, n in enumerate(call.inputs)]
@@ -139,13 +137,14 @@ class _Emitter:
         values += [self._tensor(n, part, 0, False) for n in (*call.states, *call.outputs)]
         if call.scratch is not None:
             values.append(f"arena + {memory.scratch[time]}u" if time in memory.scratch else "NULL")
-        del tensors
         return values
 
     def _tensor(self, name: str, part: str, index: int, const: bool) -> str:
         tensor = self.compiled.graph.tensors[name]
         if tensor.is_const and tensor.data is not None:
-            return self.constants.add(f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
+            return self.constants.add(
+                f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}"
+            )
         qualifier = "const " if const else ""
         return f"({qualifier}{tensor.dtype.c_type} *)(arena + {self.compiled.memory.offsets[name]}u)"
 
@@ -170,7 +169,9 @@ class _Emitter:
         axes = _AXES.get(len(tensor.shape)) or tuple(f"DIM_{i}" for i in range(len(tensor.shape)))
         return {
             "title": kind + (", real value = SCALE * (q - ZERO_POINT)" if quantized else ""),
-            "access": "Where to write the input." if role == "input" else "The result, valid until the next run or init.",
+            "access": "Where to write the input."
+            if role == "input"
+            else "The result, valid until the next run or init.",
             "MACRO": f"{role}{suffix}".upper(),
             "function": f"{role}{suffix}",
             "pointer": f"{'const ' if role == 'output' else ''}{tensor.dtype.c_type} *",
@@ -203,10 +204,14 @@ class _Emitter:
         offsets, tensors = self.compiled.memory.offsets, self.compiled.graph.tensors
         layers = [step for step in self.compiled.program.steps if step.calls]
         return [
-            f"{i}u, {offsets[name]}u, {tensors[name].bytes}u"
+            _initializer((f"{i}u", f"{offsets[name]}u", f"{tensors[name].bytes}u"))
             for i, step in enumerate(layers)
             for name in step.op.outputs
         ]
+
+
+def _initializer(values: Iterable[str]) -> str:
+    return f"{{{', '.join(values)}}}"
 
 
 def _dims(tensor: Tensor) -> str:
@@ -224,8 +229,8 @@ def _tensor_info(tensor: Tensor) -> str:
     dims = ", ".join(map(str, tensor.shape[:6])) or "1"
     scale, zero_point = (c.float_literal(tensor.scale), tensor.zero_point) if quantized else ("0.0f", 0)
     return (
-        f"{_c_string(tensor.name)}, {_DTYPE_ENUM[tensor.dtype]}, {len(tensor.shape)}u, "
-        f"{{{dims}}}, {tensor.bytes}u, {scale}, {zero_point}"
+        f"{{{_c_string(tensor.name)}, {_DTYPE_ENUM[tensor.dtype]}, {len(tensor.shape)}u, "
+        f"{{{dims}}}, {tensor.bytes}u, {scale}, {zero_point}}}"
     )
 
 
@@ -251,7 +256,9 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
             "dsp": f"{dsp} || defined(__ARM_FEATURE_MVE)",
             "mve": mve,
         }[compiled.program.instruction_class]
-        checks.append({"condition": wrong, "message": f"CMSIS-NN is planned for another instruction set: {fix}"})
+        checks.append(
+            {"condition": wrong, "message": f"CMSIS-NN is planned for another instruction set: {fix}"}
+        )
     return checks
 
 
@@ -290,18 +297,28 @@ def model_files(compiled: Compiled) -> dict[str, str]:
     }
 
 
+def weight_bytes(compiled: Compiled) -> int:
+    """Bytes of the constants that a model has in flash, equal ones counted once."""
+    emitter = _Emitter(compiled)
+    emitter.layers()
+    emitter.states()
+    return emitter.constants.bytes
+
+
 def _common(compiled: Compiled) -> dict[str, Any]:
     return {
         "name": compiled.name,
         "NAME": compiled.name.upper(),
-        "title": c.comment(f"Model {compiled.name} for {compiled.board.title}"),
+        "title": c.comment(f"{compiled.name} for {compiled.board.title}"),
         "generator": GENERATOR,
         "source": c.comment(compiled.source),
         "sha256": compiled.sha256,
     }
 
 
-def _source_records(emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]) -> Mapping[str, Any]:
+def _source_records(
+    emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]
+) -> Mapping[str, Any]:
     compiled, graph = emitter.compiled, emitter.compiled.graph
     offsets = compiled.memory.offsets
     traces = emitter.traces()
@@ -311,24 +328,29 @@ def _source_records(emitter: _Emitter, layers: list[dict[str, Any]], states: lis
         "instances": list(emitter.instances.values()),
         "states": states,
         "layers": layers,
-        "input_offsets": ", ".join(f"{offsets[n]}u" for n in graph.inputs),
-        "output_offsets": ", ".join(f"{offsets[n]}u" for n in graph.outputs),
+        "input_offsets": _initializer(f"{offsets[n]}u" for n in graph.inputs),
+        "output_offsets": _initializer(f"{offsets[n]}u" for n in graph.outputs),
         "input_count": len(graph.inputs),
         "output_count": len(graph.outputs),
         "input_infos": emitter.infos(graph.inputs),
         "output_infos": emitter.infos(graph.outputs),
         "weight_bytes": emitter.constants.bytes,
         "macs": graph.macs(),
-        "traces": traces or ["0u, 0u, 0u"],
+        "traces": traces or ["{0u, 0u, 0u}"],
         "trace_count": len(traces),
     }
+
+
+# Vector kernels like their weights to start at a boundary of 16 bytes; short arrays are not worth the gaps.
+_WIDE_ALIGNMENT = 16
 
 
 def _array_records(constants: _Constants) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "title": title,
+            "title": c.comment_lines([title]),
+            "alignment": _WIDE_ALIGNMENT if data.nbytes >= _WIDE_ALIGNMENT else 4,
             "type": c.C_TYPES[data.dtype.name],
             "size": data.size,
             "lines": c.array_lines(data),

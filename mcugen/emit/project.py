@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mcugen.compiled import Compiled
@@ -34,23 +36,23 @@ def project_files(compiled: Compiled, kind: str) -> dict[str, str]:
     return {**files, **OUTPUTS[kind](compiled, manifest, tuple(files)), FILE_NAME: manifest.text()}
 
 
-def write_files(files: dict[str, str], out: Path, *, force: bool = False) -> None:
-    """Writes a folder whole or not at all: into a temporary one beside it, moved into place.
+@contextlib.contextmanager
+def staged_folder(out: Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder that is filled beside ``out`` and moved into place when the block ends without an error.
 
     Raises InputError when ``out`` exists and is not empty (with ``force``: when it is not a project of mcugen's),
     or cannot be written.
     """
-    _check_target(out, force)
+    check_target(out, force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise InputError(f"cannot write there: {error.strerror}", where=str(out), hint="give another --out") from error
+        raise InputError(
+            f"cannot write there: {error.strerror}", where=str(out), hint="give another --out"
+        ) from error
     try:
-        for name, text in files.items():
-            path = staging / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+        yield staging
         staging.chmod(0o755)
         _move_into_place(staging, out)
     except OSError as error:
@@ -59,7 +61,16 @@ def write_files(files: dict[str, str], out: Path, *, force: bool = False) -> Non
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check_target(out: Path, force: bool) -> None:
+def write_files(files: Mapping[str, str], folder: Path) -> None:
+    """Writes texts below a folder, which is made if need be. Raises OSError."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_target(out: Path, force: bool) -> None:
+    """Raises InputError unless ``out`` can be made or, with ``force``, replaced."""
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir():
@@ -67,7 +78,11 @@ def _check_target(out: Path, force: bool) -> None:
     if not any(out.iterdir()):
         return
     if not force:
-        raise InputError("the folder exists and is not empty", where=str(out), hint="give --force to replace it, or another --out")
+        raise InputError(
+            "the folder exists and is not empty",
+            where=str(out),
+            hint="give --force to replace it, or another --out",
+        )
     if not (out / FILE_NAME).is_file():
         raise InputError(
             "the folder is not a project of mcugen, so --force does not replace it",

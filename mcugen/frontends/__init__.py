@@ -21,16 +21,25 @@ def read_model(path: Path) -> tuple[bytes, Format]:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"the file has {path.stat().st_size} bytes, at most {MAX_FILE_BYTES} are read", where=str(path))
+            raise InputError(
+                f"the file has {path.stat().st_size} bytes, at most {MAX_FILE_BYTES} are read",
+                where=str(path),
+            )
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the model: {error.strerror}", where=str(path)) from error
     if not data:
-        raise ModelFormatError("the file is empty", where=str(path), hint="download or export the model again")
+        raise ModelFormatError(
+            "the file is empty", where=str(path), hint="download or export the model again"
+        )
     suffix = path.suffix.lower()
     is_tflite = data[4:8] == b"TFL3"
     if suffix == ".onnx" and is_tflite:
-        raise ModelFormatError("this is a TFLite model with the name of an ONNX one", where=str(path), hint="rename it to .tflite")
+        raise ModelFormatError(
+            "this is a TFLite model with the name of an ONNX one",
+            where=str(path),
+            hint="rename it to .tflite",
+        )
     if suffix == ".onnx":
         return data, "onnx"
     if suffix == ".tflite" or is_tflite:

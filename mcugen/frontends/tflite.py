@@ -45,7 +45,16 @@ _ACTIVATIONS = {
 _EMPTY_TABLE = (struct.pack("<HHi", 4, 4, 4), 4)
 
 # What flatbuffers' accessors and NumPy raise on corrupt offsets, sizes and strings.
-_CORRUPT = (struct.error, IndexError, KeyError, ValueError, TypeError, OverflowError, AttributeError, MemoryError)
+_CORRUPT = (
+    struct.error,
+    IndexError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    MemoryError,
+)
 
 
 class _Unsupported(Exception):
@@ -166,13 +175,13 @@ class _Importer:
         converted: list[Op] = []
         problems: list[str] = []
         for node in nodes:
-            origin = f"{node.name} #{node.index} '{self.names[node.outputs[0]] if node.outputs else ''}'"
+            origin = f"{node.name} #{node.index} '{_short(self.names[node.outputs[0]]) if node.outputs else ''}'"
             convert = _CONVERTERS.get(node.code)
             if convert is None:
                 problems.append(f"{origin}: the operator is not supported")
                 continue
             try:
-                converted.append(convert(_View(self, node, origin)))
+                converted.append(self._consistent(convert(_View(self, node, origin))))
             except _Unsupported as reason:
                 problems.append(f"{origin}: {reason}")
         if problems:
@@ -180,6 +189,22 @@ class _Importer:
                 "\n".join(problems), hint="docs/OPERATORS.md lists what is supported, with the constraints"
             )
         return converted
+
+    def _consistent(self, op: Op) -> Op:
+        """The operator, if the shapes the file declares are those that its inputs give."""
+        try:
+            inferred = op.infer(*(self.tensors[n].shape if n else () for n in op.inputs))
+        except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+            raise _Unsupported(f"the shapes do not agree: {error}") from error
+        declared = tuple(self.tensors[n].shape for n in op.outputs)
+        if inferred != declared:
+            raise _Unsupported(f"its inputs give the shapes {inferred}, the file declares {declared}")
+        return op
+
+
+def _short(name: str) -> str:
+    """A tensor name for people: of the names that TensorFlow's converter joins, the first."""
+    return name.partition(";")[0]
 
 
 def _indices(array: Any, count: int, optional: bool = False) -> list[int]:
@@ -251,7 +276,9 @@ class _View:
         """The node's builtin options, read as ``table``; a file without options of that type means the defaults."""
         raw = self.node.operator.BuiltinOptions()
         options = table()
-        if raw is None or self.node.operator.BuiltinOptionsType() != getattr(tflite.BuiltinOptions, table.__name__):
+        if raw is None or self.node.operator.BuiltinOptionsType() != getattr(
+            tflite.BuiltinOptions, table.__name__
+        ):
             options.Init(*_EMPTY_TABLE)
         else:
             options.Init(raw.Bytes, raw.Pos)
@@ -272,9 +299,11 @@ class _View:
             raise _Unsupported(f"axis {value} of a tensor with {rank} dimensions")
         return value % rank
 
-    def bounds(self, activation: int) -> dict[str, float]:
+    def bounds(self, activation: int) -> dict[str, Any]:
         if activation not in _ACTIVATIONS:
-            raise _Unsupported(f"the fused activation {activation} is not one of NONE, RELU, RELU6, RELU_N1_TO_1")
+            raise _Unsupported(
+                f"the fused activation {activation} is not one of NONE, RELU, RELU6, RELU_N1_TO_1"
+            )
         low, high = _ACTIVATIONS[activation]
         return {"low": low, "high": high}
 
@@ -300,7 +329,9 @@ def _same_padding(size: int, out: int, kernel: int, stride: int, dilation: int) 
     return total // 2, total - total // 2
 
 
-def _padding(view: _View, scheme: int, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Any:
+def _padding(
+    view: _View, scheme: int, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Any:
     if scheme == tflite.Padding.VALID:
         return (0, 0, 0, 0)
     x, y = view.tensor(0).shape, view.output.shape
@@ -470,7 +501,9 @@ def _strided_slice(view: _View) -> Op:
     if 0 in sizes:
         raise _Unsupported("the result is empty")
     shape = view.output.shape if options.ShrinkAxisMask() else None
-    return ops.StridedSlice(**view.base(), begin=tuple(starts), size=tuple(sizes), step=tuple(steps), shape=shape)
+    return ops.StridedSlice(
+        **view.base(), begin=tuple(starts), size=tuple(sizes), step=tuple(steps), shape=shape
+    )
 
 
 def _svdf(view: _View) -> Op:

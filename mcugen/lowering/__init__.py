@@ -44,7 +44,12 @@ class Program:
 def lower(graph: Graph, instruction_class: InstructionClass, kernels: Kernels = "native") -> Program:
     """The program for a quantized graph whose operators all passed their checks."""
     steps = tuple(
-        Step(op, tuple(choose(call, instruction_class, kernels).specialise(call) for call in op.lower(graph.tensors)))
+        Step(
+            op,
+            tuple(
+                choose(call, instruction_class, kernels).specialise(call) for call in op.lower(graph.tensors)
+            ),
+        )
         for op in graph.ops
     )
     return Program(graph, steps, instruction_class, kernels)

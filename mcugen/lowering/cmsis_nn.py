@@ -1,9 +1,9 @@
 """The CMSIS-NN provider: adapters that call the ``arm_*`` functions of the user's own CMSIS-NN.
 
-A variant here applies only where the library gives the reference's result bit for bit (in its default build, with
-double rounding); the rest is left to the native kernels. Working memory and constants differ between the library's
-code for plain cores, DSP and MVE, hence one table of variants per instruction class. The sizes of scratch are those
-of the library's ``*_get_buffer_size`` functions, against which the tests hold them.
+A variant here applies only where the library gives the reference's result bit for bit (in its default build,
+with double rounding); the rest is left to the native kernels. Working memory and constants differ between the
+library's code for plain cores, DSP and MVE, hence one table of variants per instruction class. The sizes of
+scratch are those of the library's ``*_get_buffer_size`` functions, against which the tests hold them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 
 from mcugen import fixedpoint as fx
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.variant import INSTRUCTION_CLASSES, InstructionClass, Variant
+from mcugen.lowering.variant import InstructionClass, Variant
 
-# The library holds dimensions in uint16_t and positions in int16_t here and there, and counts the products of a
-# convolution in uint16_t.
+# The library holds dimensions in uint16_t and positions in int16_t here and there, and counts the products of
+# a convolution in uint16_t.
 _MAX_DIM = 2**15 - 1
 _MAX_PRODUCTS = 2**16 - 1
-# Sums of exponentials have 12 integer bits.
-_MAX_SOFTMAX_DEPTH = 2**12 - 1
+# From a sum of 512 ones on, the last division is by more than 2**31, which the library cannot do.
+_MAX_SOFTMAX_DEPTH = 511
 # Channels that the MVE depthwise function takes at a time, and int8 elements in a vector.
 _MVE_CHANNEL_BLOCK = 124
 _MVE_LANES = 16
@@ -129,9 +129,9 @@ def _mve_1xn_falls_back(row: _Axis) -> bool:
 def _mve_1xn_is_exact(call: KernelCall) -> bool:
     """Whether the MVE 1xN function computes the row right.
 
-    It refuses a right padding other than the left one or one more. It copies one element less than a window for
-    the windows that end in the padding, which holds if the first of them is padded by one element, and fills in
-    one element for each of them if the padding is asymmetric.
+    It refuses a right padding other than the left one or one more. For the windows that end in the padding it
+    copies one element less than a window, which holds if the first of them is padded by one element, and
+    fills in one element for each of them if the padding is asymmetric.
     """
     vertical, row = _axes(call)
     if vertical.out != 1 or vertical.pad or row.overhang < 0 or row.overhang - row.pad not in (0, 1):
@@ -190,15 +190,15 @@ def _as_convolution(call: KernelCall) -> KernelCall:
     return call.with_params(groups=1).with_constants(weights=weights)
 
 
-def _single_channel_applies(call: KernelCall, instruction_class: InstructionClass) -> bool:
+def _single_channel_applies(call: KernelCall) -> bool:
+    """On MVE the library computes these as convolutions, but transposes the weights in every inference."""
     several = call.param("in_c") == 1 and call.param("out_c") > 1
-    return several and _wrapped_convolution_applies(call.with_params(groups=1), instruction_class)
+    return several and _wrapped_convolution_applies(call.with_params(groups=1), "mve")
 
 
-def _prepare_single_channel(call: KernelCall, instruction_class: InstructionClass) -> KernelCall:
+def _prepare_single_channel(call: KernelCall) -> KernelCall:
     conv = _as_convolution(call)
-    scratch = _wrapped_convolution_scratch(conv, instruction_class)
-    return call.replace(constants=conv.constants, scratch=scratch)
+    return call.replace(constants=conv.constants, scratch=_wrapped_convolution_scratch(conv, "mve"))
 
 
 def _is_plain_depthwise(call: KernelCall) -> bool:
@@ -214,7 +214,7 @@ def _is_3x3(call: KernelCall) -> bool:
 def _wrapped_depthwise_applies(call: KernelCall, instruction_class: InstructionClass) -> bool:
     if not _dims_fit(call):
         return False
-    if instruction_class == "mve":  # would transpose the weights in every inference
+    if instruction_class == "mve":
         return not (call.param("in_c") == 1 and call.param("out_c") > 1)
     # The 3x3 function always reads the middle column of a window.
     return not _is_3x3(call) or _axes(call)[1].overhang <= 1
@@ -249,6 +249,10 @@ def _with_kernel_sums(call: KernelCall, weights: str, replace_bias: bool) -> Ker
         else:
             constants += [table] if replace_bias else [constant, table]
     return call.replace(constants=tuple(constants))
+
+
+def _prepare_dense_with_sums(call: KernelCall) -> KernelCall:
+    return _with_kernel_sums(call, "weights", replace_bias=True)
 
 
 def _pool_applies(call: KernelCall) -> bool:
@@ -295,7 +299,7 @@ def _copy_rows_applies(call: KernelCall) -> bool:
 
 
 def _padding(call: KernelCall) -> tuple[list[tuple[int, int, int]], int] | None:
-    """((size, before, after) per dimension in bytes, value), with unpadded dimensions merged into those before.
+    """((size, before, after) per dimension in bytes, value); unpadded dimensions join those before.
 
     None if the library cannot do it: more than four dimensions remain, or the bytes of the value differ.
     """
@@ -379,87 +383,86 @@ def _to_rank_4(values: Sequence[int], fill: int) -> tuple[int, ...]:
 
 # ---- the tables ----------------------------------------------------------------------------------------
 
-_Scratch = Callable[[KernelCall, InstructionClass], int]
+_CONV = "cmsis_nn/conv2d_s8.h"
+_DEPTHWISE = "cmsis_nn/depthwise_conv2d_s8.h"
+_DENSE = "cmsis_nn/fully_connected_s8.h"
+_ELEMENTWISE = "cmsis_nn/elementwise_s8.h"
+_POOL = "cmsis_nn/pool_s8.h"
+_SOFTMAX = "cmsis_nn/softmax_s8.h"
+_SVDF = "cmsis_nn/svdf_s8.h"
+_MOVEMENT = "cmsis_nn/movement.h"
 
 
-def _prepare_scratch(call: KernelCall, scratch: _Scratch, instruction_class: InstructionClass) -> KernelCall:
-    return call.replace(scratch=scratch(call, instruction_class))
+def _with_scratch(call: KernelCall, size: Callable[[KernelCall], int]) -> KernelCall:
+    return call.replace(scratch=size(call))
 
 
-def _weighted(instruction_class: InstructionClass) -> tuple[Variant, ...]:
-    """Convolutions and fully connected layers."""
+def _of_class(instruction_class: InstructionClass) -> tuple[Variant, ...]:
+    """Variants that all cores have, but with other limits or scratch per class."""
 
-    def of_class(function: Callable[..., bool]) -> Callable[[KernelCall], bool]:
+    def bound(function: Callable[..., Any]) -> Callable[[KernelCall], Any]:
         return functools.partial(function, instruction_class=instruction_class)
 
-    def with_scratch(scratch: _Scratch) -> Callable[[KernelCall], KernelCall]:
-        return functools.partial(_prepare_scratch, scratch=scratch, instruction_class=instruction_class)
+    def scratch(size: Callable[..., int]) -> Callable[[KernelCall], KernelCall]:
+        return functools.partial(_with_scratch, size=bound(size))
 
-    conv, depthwise, dense = "conv2d_s8", "depthwise_conv2d_s8", "fully_connected_s8"
-    sums = functools.partial(_with_kernel_sums, weights="weights", replace_bias=True)
     return (
         Variant(
-            conv, "cmsis_nn", "cmsis_nn/conv2d_s8.h", "scalar", rank=1,
-            applies=of_class(_wrapped_convolution_applies), prepare=with_scratch(_wrapped_convolution_scratch),
+            "conv2d_s8", "cmsis_nn", _CONV, "scalar",
+            bound(_wrapped_convolution_applies), scratch(_wrapped_convolution_scratch), rank=1,
         ),
         Variant(
-            conv, "cmsis_nn_basic", "cmsis_nn/conv2d_s8.h", "scalar",
-            applies=_convolution_applies, prepare=with_scratch(_convolution_scratch),
+            "conv2d_s8", "cmsis_nn_basic", _CONV, "scalar",
+            _convolution_applies, scratch(_convolution_scratch),
         ),
         Variant(
-            depthwise, "cmsis_nn_conv", "cmsis_nn/depthwise_conv2d_s8.h", "scalar", rank=2,
-            applies=of_class(_single_channel_applies),
-            prepare=functools.partial(_prepare_single_channel, instruction_class=instruction_class),
+            "depthwise_conv2d_s8", "cmsis_nn", _DEPTHWISE, "scalar",
+            bound(_wrapped_depthwise_applies), scratch(_depthwise_scratch), rank=1,
         ),
         Variant(
-            depthwise, "cmsis_nn", "cmsis_nn/depthwise_conv2d_s8.h", "scalar", rank=1,
-            applies=of_class(_wrapped_depthwise_applies), prepare=with_scratch(_depthwise_scratch),
+            "average_pool_s8", "cmsis_nn", _POOL, "scalar", _pool_applies, scratch(_average_pool_scratch)
         ),
-        Variant(depthwise, "cmsis_nn_basic", "cmsis_nn/depthwise_conv2d_s8.h", "scalar", applies=_dims_fit),
-        Variant(dense, "cmsis_nn_sums", "cmsis_nn/fully_connected_s8.h", "mve", prepare=sums)
-        if instruction_class == "mve"
-        else Variant(dense, "cmsis_nn", "cmsis_nn/fully_connected_s8.h", "scalar"),
     )  # fmt: skip
 
 
-def _unweighted(instruction_class: InstructionClass) -> tuple[Variant, ...]:
-    average = functools.partial(
-        _prepare_scratch, scratch=_average_pool_scratch, instruction_class=instruction_class
-    )
-    softmax, elementwise = "mcugen_softmax_s8_params", "cmsis_nn/elementwise_s8.h"
-    return (
-        Variant("add_s8", "cmsis_nn", elementwise, "scalar", _runs_are_dense),
-        Variant("mul_s8", "cmsis_nn", elementwise, "scalar", _runs_are_dense),
-        Variant("average_pool_s8", "cmsis_nn", "cmsis_nn/pool_s8.h", "scalar", _pool_applies, average),
-        Variant("max_pool_s8", "cmsis_nn", "cmsis_nn/pool_s8.h", "scalar", _pool_applies),
-        *(
-            Variant(
-                kernel, "cmsis_nn", "cmsis_nn/softmax_s8.h", "scalar", _softmax_applies, _without_table, 0, softmax
-            )
-            for kernel in ("softmax_s8", "softmax_s8_s16")
-        ),
-        Variant("svdf_s8_state8", "cmsis_nn_sums", "cmsis_nn/svdf_s8.h", "mve", _svdf_applies, _prepare_svdf_with_sums)
-        if instruction_class == "mve"
-        else Variant("svdf_s8_state8", "cmsis_nn", "cmsis_nn/svdf_s8.h", "scalar", _svdf_applies, _prepare_svdf),
-        Variant("svdf_s8_state16", "cmsis_nn", "cmsis_nn/svdf_s8.h", "scalar", _svdf_applies, _prepare_svdf),
-    )  # fmt: skip
-
-
-_MOVEMENT = (
+_ALL_CORES = (
+    Variant("depthwise_conv2d_s8", "cmsis_nn_basic", _DEPTHWISE, "scalar", _dims_fit),
+    Variant("add_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense),
+    Variant("mul_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense),
+    Variant("max_pool_s8", "cmsis_nn", _POOL, "scalar", _pool_applies),
+    Variant("softmax_s8", "cmsis_nn", _SOFTMAX, "scalar", _softmax_applies, _without_table),
+    Variant("softmax_s8_s16", "cmsis_nn", _SOFTMAX, "scalar", _softmax_applies, _without_table),
+    Variant("svdf_s8_state16", "cmsis_nn", _SVDF, "scalar", _svdf_applies, _prepare_svdf),
     Variant(
-        "pad", "cmsis_nn", "cmsis_nn/movement.h", "scalar", lambda call: _padding(call) is not None,
-        _prepare_padding, 0, "mcugen_pad_cmsis_nn_params",
+        "pad", "cmsis_nn", _MOVEMENT, "scalar", lambda call: _padding(call) is not None,
+        _prepare_padding, struct="mcugen_pad_cmsis_nn_params",
     ),
     Variant(
-        "gather", "cmsis_nn", "cmsis_nn/movement.h", "scalar", lambda call: _transposition(call) is not None,
-        _prepare_transposition, 0, "mcugen_gather_cmsis_nn_params",
+        "gather", "cmsis_nn", _MOVEMENT, "scalar", lambda call: _transposition(call) is not None,
+        _prepare_transposition, struct="mcugen_gather_cmsis_nn_params",
     ),
-    Variant("copy_rows", "cmsis_nn", "cmsis_nn/movement.h", "scalar", _copy_rows_applies),
+    Variant("copy_rows", "cmsis_nn", _MOVEMENT, "scalar", _copy_rows_applies),
+)  # fmt: skip
+
+_WITHOUT_MVE = (
+    Variant("fully_connected_s8", "cmsis_nn", _DENSE, "scalar"),
+    Variant("svdf_s8_state8", "cmsis_nn", _SVDF, "scalar", _svdf_applies, _prepare_svdf),
+)
+
+_WITH_MVE = (
+    Variant("fully_connected_s8", "cmsis_nn_sums", _DENSE, "mve", prepare=_prepare_dense_with_sums),
+    Variant("svdf_s8_state8", "cmsis_nn_sums", _SVDF, "mve", _svdf_applies, _prepare_svdf_with_sums),
+    Variant(
+        "depthwise_conv2d_s8", "cmsis_nn_conv", _DEPTHWISE, "mve",
+        _single_channel_applies, _prepare_single_channel, rank=2,
+    ),
 )  # fmt: skip
 
 # For a core of each class, everything that the library offers it.
 VARIANTS: Mapping[InstructionClass, tuple[Variant, ...]] = {
-    cls: (*_weighted(cls), *_unweighted(cls), *_MOVEMENT) for cls in INSTRUCTION_CLASSES
+    "scalar": (*_of_class("scalar"), *_WITHOUT_MVE, *_ALL_CORES),
+    "dsp": (*_of_class("dsp"), *_WITHOUT_MVE, *_ALL_CORES),
+    "mve": (*_of_class("mve"), *_WITH_MVE, *_ALL_CORES),
 }
 
 

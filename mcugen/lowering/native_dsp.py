@@ -1,7 +1,343 @@
-"""Native kernel variants for cores with the DSP instructions."""
+"""Native kernel variants for cores with the DSP instructions: which calls they take, and their tables.
+
+The layouts are those of ``firmware/kernels/dsp``; the headers there describe them.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcugen.ir import Array
+from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import Variant
 
-DSP_VARIANTS: tuple[Variant, ...] = ()
+IntArray: TypeAlias = NDArray[np.int64]
+Params: TypeAlias = tuple[tuple[str, ParamValue], ...]
+
+# Values of ``rounding`` in dsp/arith.h.
+EXACT, AWAY, UP = 0, 1, 2
+
+_COLUMNS = 3
+_BLOCK_BYTES = 24
+
+
+# ---- requantization --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """How accumulators become outputs: a value of ``rounding`` and three int32 words per channel."""
+
+    rounding: int
+    rows: IntArray
+
+
+def accumulator_limit(weights: IntArray, bias: IntArray) -> int:
+    """The largest magnitude that ``bias + x @ weights`` can have for int8 x; weights are [channels, K]."""
+    high = np.maximum(127 * weights, -128 * weights).sum(axis=1) + bias
+    low = np.minimum(127 * weights, -128 * weights).sum(axis=1) + bias
+    return int(max(np.abs(high).max(), np.abs(low).max()))
+
+
+def requantization(call: KernelCall, weights: IntArray, channels: int, bias_of_input: int = 0) -> Requantization:
+    """Tables for a call with per-channel bias, multiplier and shift, the input offset folded into the bias.
+
+    weights: [channels, K], all that an output sums over. bias_of_input: what the kernel adds to its int8 inputs.
+    """
+    multiplier, shift = (
+        np.broadcast_to(call.constant(role).astype(np.int64), (channels,)) for role in ("multiplier", "shift")
+    )
+    bias = call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1)
+    too_large = accumulator_limit(weights, bias) >= 2**30
+    bias = bias - bias_of_input * weights.sum(axis=1)
+    shift = np.where(multiplier == 0, -1, shift)
+    if too_large or shift.max() > -1 or shift.min() < -31:
+        return Requantization(EXACT, np.stack([_wrap(bias), multiplier, shift], axis=1))
+    # With act_min >= zero point every negative value is clamped away, however it was rounded.
+    rounding = UP if call.param("act_min") >= call.param("out_offset") else AWAY
+    return Requantization(rounding, np.stack([_wrap(2 * bias), multiplier, -(np.int64(1) << (32 + shift))], axis=1))
+
+
+def _wrap(x: IntArray) -> IntArray:
+    return ((x + 2**31) & 0xFFFFFFFF) - 2**31
+
+
+def _table(rows: IntArray) -> Array:
+    return np.ascontiguousarray(rows.reshape(-1).astype(np.int32))
+
+
+# ---- matrix products (matmul.h) --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Filters as matmul.h streams them, and the numbers that describe them."""
+
+    weights: Array
+    requant: Array
+    blocks: int
+    pairs: int
+    singles: int
+
+
+def _can_share_lanes(weights: IntArray) -> bool:
+    """Whether a + 256 b fits an int16 and the sum of b is below 2**23, for any order of the channels."""
+    return bool(weights.min(initial=0) >= -127 and 128 * np.abs(weights).sum(axis=1).max() < 2**23)
+
+
+def _lanes(a: IntArray, b: IntArray) -> IntArray:
+    """[pairs, blocks, even/odd, 2] int16 lanes of channels a and b, each [pairs, K]."""
+    lanes = (a + 256 * b).reshape(len(a), -1, 4)
+    return np.stack([lanes[..., 0::2], lanes[..., 1::2]], axis=2)
+
+
+def pack(weights: IntArray, requant: IntArray) -> Packed:
+    """Packs [channels, K] filters, in the order of the values in a column, and their [channels, 3] table."""
+    channels, k = weights.shape
+    blocks = -(-k // 4)
+    padded = np.pad(weights, ((0, 0), (0, 4 * blocks - k)))
+    pairs = channels // 2 if _can_share_lanes(weights) else 0
+    singles = channels - 2 * pairs
+    zeros = np.zeros((singles, padded.shape[1]), dtype=np.int64)
+    a = np.concatenate([padded[0 : 2 * pairs : 2], padded[2 * pairs :]])
+    b = np.concatenate([padded[1 : 2 * pairs : 2], zeros])
+    rows = np.concatenate([requant[: 2 * pairs], np.repeat(requant[2 * pairs :], 2, axis=0)])
+    lanes = _lanes(a, b).astype(np.int16)
+    return Packed(lanes.reshape(-1).view(np.int8), _table(rows), blocks, pairs, singles)
+
+
+def _packed_call(call: KernelCall, packed: Packed, params: Params, rounding: int, extra_scratch: int) -> KernelCall:
+    common: Params = (
+        ("blocks", packed.blocks), ("pairs", packed.pairs), ("singles", packed.singles),
+        ("rounding", rounding), ("out_offset", call.param("out_offset")),
+        ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+    )  # fmt: skip
+    return call.replace(
+        params=(*params, *common),
+        constants=(Constant("weights", packed.weights), Constant("requant", packed.requant)),
+        scratch=_BLOCK_BYTES * packed.blocks + extra_scratch,
+    )
+
+
+def _is_pointwise(call: KernelCall) -> bool:
+    names = ("k_h", "k_w", "stride_h", "stride_w", "groups")
+    no_padding = call.param("pad_top") == call.param("pad_left") == 0
+    same_size = all(call.param(f"out_{d}") == call.param(f"in_{d}") for d in "hw")
+    return all(call.param(n) == 1 for n in names) and no_padding and same_size
+
+
+def _rows_call(call: KernelCall, weights: IntArray, pixels: int) -> KernelCall:
+    """A product of ``pixels`` rows with [channels, K] weights."""
+    channels, k = weights.shape
+    requant = requantization(call, weights, channels)
+    params: Params = (("pixels", pixels), ("channels", k), ("out_c", channels))
+    return _packed_call(call, pack(weights, requant.rows), params, requant.rounding, 0)
+
+
+def prepare_pointwise(call: KernelCall) -> KernelCall:
+    weights = call.constant("weights").astype(np.int64).reshape(call.param("out_c"), -1)
+    return _rows_call(call, weights, call.param("out_h") * call.param("out_w"))
+
+
+def prepare_rows(call: KernelCall) -> KernelCall:
+    return _rows_call(call, call.constant("weights").astype(np.int64), call.param("rows"))
+
+
+def prepare_few_rows(call: KernelCall) -> KernelCall:
+    """One or two rows: weights packed by quads of channels."""
+    weights = call.constant("weights").astype(np.int64)
+    channels, k = weights.shape
+    requant = requantization(call, weights, channels)
+    blocks = -(-k // 4)
+    alone = not _can_share_lanes(weights)
+    per_quad = 2 if alone else 4
+    quads = -(-channels // per_quad)
+    padding = quads * per_quad - channels
+    padded = np.pad(weights, ((0, padding), (0, 4 * blocks - k)))
+    rows = np.pad(requant.rows, ((0, padding), (0, 0)))
+    if alone:
+        padded = np.stack([padded, np.zeros_like(padded)], axis=1).reshape(-1, 4 * blocks)
+        rows = np.repeat(rows, 2, axis=0)
+    lanes = _lanes(padded[0::2], padded[1::2]).reshape(quads, 2, blocks, 4).transpose(0, 2, 1, 3)
+    return call.replace(
+        params=(
+            ("rows", call.param("rows")), ("in_n", k), ("out_n", channels), ("blocks", blocks), ("alone", int(alone)),
+            ("rounding", requant.rounding), ("out_offset", call.param("out_offset")),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        ),
+        constants=(
+            Constant("weights", np.ascontiguousarray(lanes.astype(np.int16)).reshape(-1).view(np.int8)),
+            Constant("requant", _table(rows)),
+        ),
+        scratch=8 * blocks,
+    )  # fmt: skip
+
+
+def _window_order(k_h: int, run_bytes: int) -> NDArray[np.intp]:
+    """Where the values of a column are in a window: whole words of all rows, then what is left of each row."""
+    rows = np.arange(k_h * run_bytes).reshape(k_h, run_bytes)
+    whole = run_bytes & ~3
+    return np.concatenate([rows[:, :whole].reshape(-1), rows[:, whole:].reshape(-1)])
+
+
+def _window_call(call: KernelCall, weights: IntArray) -> KernelCall:
+    """A convolution with weights [out_c, k_h * k_w * in_c]."""
+    geometry = (
+        "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "k_h", "k_w", "stride_h", "stride_w",
+        "pad_top", "pad_left", "dilation_h", "dilation_w",
+    )  # fmt: skip
+    requant = requantization(call, weights, call.param("out_c"))
+    order = _window_order(call.param("k_h"), call.param("k_w") * call.param("in_c"))
+    params = (*((n, call.param(n)) for n in geometry), ("zero_point", -call.param("in_offset")))
+    return _packed_call(
+        call, pack(weights[:, order], requant.rows), params, requant.rounding, extra_scratch=weights.shape[1]
+    )
+
+
+def prepare_window(call: KernelCall) -> KernelCall:
+    return _window_call(call, call.constant("weights").astype(np.int64).reshape(call.param("out_c"), -1))
+
+
+def prepare_one_channel(call: KernelCall) -> KernelCall:
+    """A depthwise convolution of one input channel is a convolution."""
+    weights = call.constant("weights").astype(np.int64).reshape(-1, call.param("out_c"))
+    return _window_call(call, weights.T)
+
+
+# ---- depthwise (depthwise_conv2d_s8.h) -------------------------------------------------------------------
+
+_GROUP = 4
+_PLANE_BUDGET = 4096  # bytes of scratch that a band may take if it is more than one line of outputs
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What a depthwise convolution does along one axis."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    pad: int
+    in_step: int
+    out_step: int
+
+
+def _along_rows(call: KernelCall) -> bool:
+    """Whether lines are rows of the image, not columns."""
+    return bool(call.param("out_w") >= call.param("out_h"))
+
+
+def _axes(call: KernelCall) -> tuple[_Axis, _Axis]:
+    """(across lines, along lines): lines run along the longer side of the output."""
+    row = call.param("in_c") * call.param("in_w"), call.param("out_c") * call.param("out_w")
+    pixel = call.param("in_c"), call.param("out_c")
+    across, along = (
+        _Axis(*(call.param(n) for n in (f"in_{d}", f"out_{d}", f"k_{d}", f"stride_{d}", pad)), *steps)
+        for d, pad, steps in (("h", "pad_top", row), ("w", "pad_left", pixel))
+    )
+    return (across, along) if _along_rows(call) else (along, across)
+
+
+def _taps(call: KernelCall) -> IntArray:
+    """Depthwise weights as [channels, across lines, along lines]."""
+    k_h, k_w = call.param("k_h"), call.param("k_w")
+    weights = call.constant("weights").astype(np.int64).reshape(k_h, k_w, -1)
+    return weights.transpose(2, 0, 1) if _along_rows(call) else weights.transpose(2, 1, 0)
+
+
+def _depthwise_call(call: KernelCall, weights: Array) -> KernelCall:
+    """The call with planes laid out; ``weights`` are the variant's own."""
+    across, along = _axes(call)
+    taps = _taps(call)
+    requant = requantization(call, taps.reshape(len(taps), -1), len(taps), bias_of_input=128)
+    plane_n = (along.stride * (along.outputs - 1) + along.kernel + 1) & ~1
+    line_bytes = 2 * _GROUP * plane_n
+    lines_that_fit = max(0, _PLANE_BUDGET // line_bytes - across.kernel) // across.stride + 1
+    band = min(across.outputs, lines_that_fit)
+    zero_point = -call.param("in_offset") & 0xFF
+    return call.replace(
+        params=(
+            ("channels", len(taps)),
+            ("in_lines", across.inputs), ("in_n", along.inputs),
+            ("in_pitch", across.in_step), ("in_step", along.in_step),
+            ("out_lines", across.outputs), ("out_n", along.outputs),
+            ("out_pitch", across.out_step), ("out_step", along.out_step),
+            ("k_lines", across.kernel), ("k_n", along.kernel),
+            ("stride_lines", across.stride), ("stride_n", along.stride),
+            ("pad_lines", across.pad), ("pad_n", along.pad),
+            ("band", band), ("plane_n", plane_n),
+            ("zero_point", int(np.uint32(zero_point * 0x01010101).view(np.int32))),
+            ("rounding", requant.rounding), ("out_offset", call.param("out_offset")),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        ),
+        constants=(Constant("weights", weights), Constant("requant", _table(requant.rows))),
+        # taps in pairs read one value more than an odd window has
+        scratch=line_bytes * ((band - 1) * across.stride + across.kernel) + 4,
+    )  # fmt: skip
+
+
+def _plain_depthwise(call: KernelCall) -> bool:
+    return bool(call.param("multiplier") == call.param("dilation_h") == call.param("dilation_w") == 1)
+
+
+def _depthwise_3x3(call: KernelCall) -> bool:
+    if not _plain_depthwise(call) or (call.param("k_h"), call.param("k_w")) != (3, 3):
+        return False
+    whole_range = (call.param("act_min"), call.param("act_max")) == (-128, 127)
+    taps = _taps(call).reshape(call.param("out_c"), -1)
+    return whole_range and _axes(call)[1].stride <= 2 and requantization(call, taps, len(taps)).rounding != EXACT
+
+
+def prepare_depthwise_3x3(call: KernelCall) -> KernelCall:
+    taps = _taps(call)
+    return _depthwise_call(call, np.ascontiguousarray(taps[:, :, [0, 1, 1, 2]].astype(np.int8)).reshape(-1))
+
+
+def prepare_depthwise(call: KernelCall) -> KernelCall:
+    taps = _taps(call)
+    padded = np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2)))
+    return _depthwise_call(call, padded.astype(np.int16).reshape(-1))
+
+
+def _ungrouped(call: KernelCall) -> bool:
+    return bool(call.param("groups") == 1)
+
+
+DSP_VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "conv2d_s8", "dsp_1x1", "dsp/conv2d_s8.h", "dsp",
+        applies=_is_pointwise, prepare=prepare_pointwise, rank=20, struct="mcugen_dsp_1x1_params",
+    ),
+    Variant(
+        "conv2d_s8", "dsp", "dsp/conv2d_s8.h", "dsp",
+        applies=_ungrouped, prepare=prepare_window, rank=10, struct="mcugen_dsp_conv_params",
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "dsp_one_channel", "dsp/conv2d_s8.h", "dsp",
+        applies=lambda call: bool(call.param("in_c") == 1), prepare=prepare_one_channel,
+        rank=20, struct="mcugen_dsp_conv_params",
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "dsp_3x3", "dsp/depthwise_conv2d_s8.h", "dsp",
+        applies=_depthwise_3x3, prepare=prepare_depthwise_3x3, rank=15, struct="mcugen_dsp_depthwise_params",
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "dsp", "dsp/depthwise_conv2d_s8.h", "dsp",
+        applies=_plain_depthwise, prepare=prepare_depthwise, rank=10, struct="mcugen_dsp_depthwise_params",
+    ),
+    Variant(
+        "fully_connected_s8", "dsp", "dsp/fully_connected_s8.h", "dsp",
+        prepare=prepare_few_rows, rank=10, struct="mcugen_dsp_fully_connected_params",
+    ),
+    Variant(
+        "fully_connected_s8", "dsp_rows", "dsp/conv2d_s8.h", "dsp",
+        applies=lambda call: bool(call.param("rows") >= _COLUMNS), prepare=prepare_rows,
+        rank=20, struct="mcugen_dsp_1x1_params",
+    ),
+)  # fmt: skip

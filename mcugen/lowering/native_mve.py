@@ -1,7 +1,381 @@
-"""Native kernel variants for cores with the MVE instructions."""
+"""Native kernel variants for cores with the MVE instructions: which calls they take, and their tables.
+
+The layouts are those of ``firmware/kernels/mve``; the headers there describe them.
+"""
 
 from __future__ import annotations
 
-from mcugen.lowering.variant import Variant
+import dataclasses
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TypeAlias
 
-MVE_VARIANTS: tuple[Variant, ...] = ()
+import numpy as np
+from numpy.typing import NDArray
+
+from mcugen import fixedpoint as fx
+from mcugen.ir import Array
+from mcugen.lowering.call import Constant, KernelCall, ParamValue
+from mcugen.lowering.variant import Variant
+from mcugen.ops.add import LEFT_SHIFT
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+_LANES = 16
+_BATCH_BYTES = 1024
+_LARGEST_BATCH = 16
+
+
+# ---- requantization --------------------------------------------------------------------------------------
+
+
+def rescale_is_exact(call: KernelCall, multiplier: IntArray, shift: IntArray) -> bool:
+    """Whether requantization needs its exact form.
+
+    The short form takes no left shift, and may be wrong in negative results only: those that a lower bound at the
+    zero point or above clamps away.
+    """
+    return bool(shift.max() > 0 or call.param("act_min") < call.param("out_offset"))
+
+
+def channel_rescale(call: KernelCall, channels: int) -> tuple[IntArray, IntArray]:
+    """(multiplier, shift), one each per channel; a multiplier of 0 has the shift 0."""
+    multiplier, shift = (
+        np.broadcast_to(call.constant(role).astype(np.int64), (channels,)) for role in ("multiplier", "shift")
+    )
+    return multiplier, np.where(multiplier == 0, 0, shift)
+
+
+def folded_bias(call: KernelCall, weights: IntArray) -> IntArray:
+    """The bias with the input offset's share added; weights are [channels, all that an output sums over]."""
+    return fx.wrap_int32(call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1))
+
+
+# ---- matrix products (matmul.h) --------------------------------------------------------------------------
+
+
+def _group_order(channels: int) -> list[list[int]]:
+    """The channels of each group of four filters, -1 where a group has none."""
+    groups: list[list[int]] = []
+    for first in range(0, channels, 8):
+        numbers = [c if c < channels else -1 for c in range(first, first + 8)]
+        groups += [numbers[:4]] if channels - first <= 4 else [numbers[0::2], numbers[1::2]]
+    return groups
+
+
+def _rows_in_order(values: IntArray, order: list[list[int]]) -> IntArray:
+    """Rows of ``values`` as [group, 4, ...], zeros where a group has no channel."""
+    with_zeros = np.concatenate([values, np.zeros((1, *values.shape[1:]), dtype=np.int64)])
+    return with_zeros[np.array(order)]
+
+
+def pack_filters(weights: IntArray, bias: IntArray) -> Array:
+    """[channels, K] filters and their biases as matmul.h streams them."""
+    channels, k = weights.shape
+    blocks = -(-k // _LANES)
+    order = _group_order(channels)
+    padded = np.pad(weights, ((0, 0), (0, _LANES * blocks - k)))
+    streamed = _rows_in_order(padded, order).reshape(len(order), 4, blocks, _LANES).swapaxes(1, 2)
+    biases = np.ascontiguousarray(_rows_in_order(bias, order).astype("<i4")).view(np.int8)
+    return np.concatenate([biases, streamed.astype(np.int8).reshape(len(order), -1)], axis=1).reshape(-1)
+
+
+def pack_rescale(multiplier: IntArray, shift: IntArray) -> Array:
+    """Multipliers and shifts per group of four channels."""
+    order = _group_order(len(multiplier))
+    pairs = np.stack([_rows_in_order(multiplier, order), _rows_in_order(shift, order)], axis=1)
+    return pairs.reshape(-1).astype(np.int32)
+
+
+def _matmul_call(call: KernelCall, weights: IntArray, scratch: int, **params: ParamValue) -> KernelCall:
+    """The call with filters [channels, K] packed and the parameters ``blocks`` and ``exact`` added."""
+    channels, k = weights.shape
+    multiplier, shift = channel_rescale(call, channels)
+    exact = int(rescale_is_exact(call, multiplier, shift))
+    return call.with_params(blocks=-(-k // _LANES), exact=exact, **params).replace(
+        constants=(
+            Constant("weights", pack_filters(weights, folded_bias(call, weights))),
+            Constant("rescale", pack_rescale(multiplier, shift)),
+        ),
+        scratch=scratch,
+    )
+
+
+def _weights(call: KernelCall) -> IntArray:
+    return call.constant("weights").astype(np.int64)
+
+
+def _tail_scratch(k: int) -> int:
+    """Bytes that mcugen_mve_matmul_dense needs for pixels of k values."""
+    return _LANES * (-(-k // _LANES) + 1) if k % _LANES else 0
+
+
+# ---- convolutions ----------------------------------------------------------------------------------------
+
+
+def _one_group(call: KernelCall) -> bool:
+    return bool(call.param("groups") == 1)
+
+
+def _is_pointwise(call: KernelCall) -> bool:
+    names = ("k_h", "k_w", "stride_h", "stride_w", "groups")
+    no_padding = call.param("pad_top") == call.param("pad_left") == 0
+    same_size = all(call.param(f"out_{d}") == call.param(f"in_{d}") for d in "hw")
+    return all(call.param(n) == 1 for n in names) and no_padding and same_size
+
+
+def prepare_pointwise(call: KernelCall) -> KernelCall:
+    weights = _weights(call).reshape(call.param("out_c"), -1)
+    return _matmul_call(call, weights, _tail_scratch(weights.shape[1]), batch=1)
+
+
+def _fits_band(call: KernelCall) -> bool:
+    no_dilation = call.param("dilation_h") == call.param("dilation_w") == 1
+    return _one_group(call) and no_dilation and call.param("in_c") % _LANES == 0
+
+
+def prepare_band(call: KernelCall) -> KernelCall:
+    columns = (call.param("out_w") - 1) * call.param("stride_w") + call.param("k_w")
+    by_column = _weights(call).swapaxes(1, 2).reshape(call.param("out_c"), -1)
+    return _matmul_call(call, by_column, columns * call.param("k_h") * call.param("in_c"), batch=1)
+
+
+def prepare_windows(call: KernelCall) -> KernelCall:
+    weights = _weights(call).reshape(call.param("out_c"), -1)
+    pitch = _LANES * -(-weights.shape[1] // _LANES)
+    batch = min(max(2, _BATCH_BYTES // pitch), _LARGEST_BATCH, call.param("out_h") * call.param("out_w"))
+    return _matmul_call(call, weights, batch * pitch, batch=batch)
+
+
+_CONV_STRUCT = "mcugen_conv2d_s8_mve_params"
+_CONV_HEADER = "mve/conv2d_s8.h"
+
+_CONVOLUTIONS = (
+    Variant(
+        "conv2d_s8", "mve_1x1", _CONV_HEADER, "mve", _is_pointwise, prepare_pointwise, rank=32, struct=_CONV_STRUCT
+    ),
+    Variant("conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=31, struct=_CONV_STRUCT),
+    Variant("conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=30, struct=_CONV_STRUCT),
+)
+
+
+# ---- fully connected -------------------------------------------------------------------------------------
+
+
+def prepare_fully_connected(call: KernelCall) -> KernelCall:
+    return _matmul_call(call, _weights(call), _tail_scratch(call.param("in_n")))
+
+
+_FULLY_CONNECTED = (
+    Variant(
+        "fully_connected_s8",
+        "mve",
+        "mve/fully_connected_s8.h",
+        "mve",
+        prepare=prepare_fully_connected,
+        rank=30,
+        struct="mcugen_fully_connected_s8_mve_params",
+    ),
+)
+
+
+# ---- depthwise -------------------------------------------------------------------------------------------
+
+_QUAD = 4
+
+
+def _columns(call: KernelCall) -> int:
+    """Columns of the padded input that a row of outputs reads."""
+    reach = (call.param("k_w") - 1) * call.param("dilation_w") + 1
+    return int((call.param("out_w") - 1) * call.param("stride_w") + reach)
+
+
+def _word_offsets(call: KernelCall) -> IntArray:
+    """Bytes from a window's first word to each of its words: [quad of rows, column]."""
+    quads = np.arange(-(-call.param("k_h") // _QUAD))[:, None] * _columns(call)
+    columns = np.arange(call.param("k_w"))[None, :] * call.param("dilation_w")
+    return np.asarray(4 * call.param("in_c") * (quads + columns))
+
+
+def _taps_by_word(weights: IntArray) -> IntArray:
+    """[k_h, k_w, channels] weights as [channels, quads * k_w, 4 rows], zeros below the window."""
+    k_h, k_w, channels = weights.shape
+    quads = -(-k_h // _QUAD)
+    padded = np.pad(weights, ((0, quads * _QUAD - k_h), (0, 0), (0, 0)))
+    by_word = padded.reshape(quads, _QUAD, k_w, channels).transpose(3, 0, 2, 1)
+    return by_word.reshape(channels, quads * k_w, _QUAD)
+
+
+def _channel_table(call: KernelCall, weights: IntArray) -> tuple[Array, int]:
+    """(bias, multiplier, shift) rows of the output channels, and whether requantization has to be exact."""
+    channels = call.param("out_c")
+    multiplier, shift = channel_rescale(call, channels)
+    bias = folded_bias(call, weights.reshape(-1, channels).T)
+    rows = np.stack([bias, multiplier, shift], axis=1).astype(np.int32)
+    return rows, int(rescale_is_exact(call, multiplier, shift))
+
+
+def _depthwise_weights(call: KernelCall) -> IntArray:
+    return _weights(call).reshape(call.param("k_h"), call.param("k_w"), call.param("out_c"))
+
+
+def prepare_depthwise(call: KernelCall) -> KernelCall:
+    weights = _depthwise_weights(call)
+    taps = _taps_by_word(weights)
+    offsets = _word_offsets(call).reshape(-1)
+    blocks = -(-len(offsets) // 4)
+    missing = 4 * blocks - len(offsets)
+    rescale, exact = _channel_table(call, weights)
+    quads = -(-call.param("k_h") // _QUAD)
+    # Fewer than four outputs in a row are computed as four.
+    beyond = max(0, 4 - call.param("out_w")) * call.param("stride_w")
+    return call.with_params(columns=_columns(call), blocks=blocks, exact=exact).replace(
+        constants=(
+            Constant("weights", np.pad(taps, ((0, 0), (0, missing), (0, 0))).astype(np.int8).reshape(-1)),
+            Constant("words", np.pad(offsets, (0, missing)).astype(np.int32)),
+            Constant("rescale", rescale.reshape(-1)),
+        ),
+        scratch=4 * call.param("in_c") * (quads * _columns(call) + beyond) + 64,
+    )
+
+
+_DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
+_DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
+
+_DEPTHWISE = (
+    Variant(
+        "depthwise_conv2d_s8", "mve", _DEPTHWISE_HEADER, "mve",
+        prepare=prepare_depthwise, rank=30, struct=_DEPTHWISE_STRUCT,
+    ),
+)  # fmt: skip
+
+
+# ---- element-wise ----------------------------------------------------------------------------------------
+
+_LINEAR_BITS = 22
+_REACH = 4
+_INT8 = np.arange(-128, 128, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``y = clamp((a * a_factor + b * b_factor + constant + 2**21) >> 22)`` with sums that fit 32 bits."""
+
+    a_factor: int
+    b_factor: int
+    constant: int
+
+
+def _is_flat(call: KernelCall) -> bool:
+    """Whether both inputs have the shape of the output."""
+    return all(call.param(f"{x}_strides")[3] == 1 and call.param("dims")[:3] == (1, 1, 1) for x in "ab")
+
+
+def _outputs_of_pairs(call: KernelCall, sign: int) -> IntArray:
+    """The output of an addition for all pairs of int8 inputs, [a, b]."""
+    wide_a, wide_b = (
+        fx.multiply_by_quantized_multiplier(
+            (_INT8 + call.param(f"{x}_offset")) << LEFT_SHIFT, call.param(f"{x}_multiplier"), call.param(f"{x}_shift")
+        )
+        for x in "ab"
+    )
+    total = wide_a[:, None] + sign * wide_b[None, :]
+    scaled = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
+    return np.clip(scaled + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
+
+
+def _real_factor(call: KernelCall, name: str) -> float:
+    """About how much the output grows with one input."""
+    shift = call.param(f"{name}_shift") + call.param("out_shift") + LEFT_SHIFT
+    return float(call.param(f"{name}_multiplier")) * float(call.param("out_multiplier")) * 2.0 ** (shift - 62)
+
+
+def _constant_for(factors: tuple[int, int], outputs: IntArray, bounds: tuple[int, int]) -> int | None:
+    """The middle of the constants that make the linear form exact, None if there are none."""
+    product = factors[0] * _INT8[:, None] + factors[1] * _INT8[None, :]
+    least = (outputs << _LINEAR_BITS) - product - (1 << (_LINEAR_BITS - 1))
+    low = int(least[outputs > bounds[0]].max(initial=-(2**62)))
+    high = int(least[outputs < bounds[1]].min(initial=2**62)) + (1 << _LINEAR_BITS) - 1
+    if low > high:
+        return None
+    constant = (max(low, -(2**40)) + min(high, 2**40)) // 2
+    fits = int(product.max()) + constant <= fx.INT32_MAX and int(product.min()) + constant >= fx.INT32_MIN
+    return constant if fits and abs(constant) <= fx.INT32_MAX else None
+
+
+@functools.lru_cache(maxsize=256)
+def _find_linear(call_params: tuple[tuple[str, ParamValue], ...], sign: int) -> Linear | None:
+    """Factors near the real ones for which the linear form equals the double rounding for every pair of inputs."""
+    call = KernelCall("", call_params, (), ())
+    outputs = _outputs_of_pairs(call, sign)
+    bounds = (call.param("act_min"), call.param("act_max"))
+    real = (_real_factor(call, "a"), sign * _real_factor(call, "b"))
+    if max(map(abs, real)) >= 4:
+        return None
+    first, second = (fx.round_half_away(factor * 2**_LINEAR_BITS) for factor in real)
+    nearby = sorted(itertools.product(range(-_REACH, _REACH + 1), repeat=2), key=lambda d: d[0] ** 2 + d[1] ** 2)
+    for step_a, step_b in nearby:
+        factors = (first + step_a, second + step_b)
+        constant = _constant_for(factors, outputs, bounds)
+        if constant is not None:
+            return Linear(*factors, constant)
+    return None
+
+
+def _linear(call: KernelCall) -> Linear | None:
+    return _find_linear(call.params, 1 if call.kernel == "add_s8" else -1)
+
+
+def _is_linear(call: KernelCall) -> bool:
+    return _is_flat(call) and _linear(call) is not None
+
+
+def prepare_linear(call: KernelCall) -> KernelCall:
+    linear = _linear(call)
+    assert linear is not None, "applies says so"
+    return call.with_params(**dataclasses.asdict(linear))
+
+
+_ELEMENTWISE_HEADER = "mve/elementwise_s8.h"
+
+_ELEMENTWISE = (
+    *(
+        Variant(
+            kernel, "mve_linear", _ELEMENTWISE_HEADER, "mve", _is_linear, prepare_linear,
+            rank=31, struct=f"mcugen_{kernel}_mve_linear_params",
+        )
+        for kernel in ("add_s8", "sub_s8")
+    ),
+    *(
+        Variant(kernel, "mve", _ELEMENTWISE_HEADER, "mve", _is_flat, rank=30)
+        for kernel in ("add_s8", "sub_s8", "mul_s8")
+    ),
+    Variant("table_8", "mve", _ELEMENTWISE_HEADER, "mve", rank=30),
+)  # fmt: skip
+
+
+# ---- pooling ---------------------------------------------------------------------------------------------
+
+# See mcugen_mve_divide.
+_LARGEST_AVERAGE = 4087
+
+
+def _average_fits(call: KernelCall) -> bool:
+    return bool(call.param("k_h") * call.param("k_w") <= _LARGEST_AVERAGE)
+
+
+def _keeps_channels(call: KernelCall) -> bool:
+    return bool(call.param("kept_strides")[1] == 1)
+
+
+_POOL_HEADER = "mve/pool_s8.h"
+
+_POOLS = (
+    Variant("average_pool_s8", "mve", _POOL_HEADER, "mve", _average_fits, rank=30),
+    Variant("max_pool_s8", "mve", _POOL_HEADER, "mve", rank=30),
+    Variant("mean_s8", "mve", _POOL_HEADER, "mve", _keeps_channels, rank=30),
+)
+
+
+MVE_VARIANTS: tuple[Variant, ...] = (*_CONVOLUTIONS, *_FULLY_CONNECTED, *_DEPTHWISE, *_ELEMENTWISE, *_POOLS)

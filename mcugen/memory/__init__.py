@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from mcugen.errors import DoesNotFitError
 from mcugen.memory.bounds import lower_bound
+from mcugen.memory.budget import Budget
 from mcugen.memory.conflicts import Instance, instance_of
 from mcugen.memory.linear_scan import Packing, linear_scan
 from mcugen.memory.problem import DEFAULT_REGION, Buffer, Overlap, Plan, Problem, Region
-from mcugen.memory.search import Budget, search
+from mcugen.memory.search import improve
 from mcugen.memory.validate import PlanError, validate
 
 __all__ = [
@@ -73,7 +74,7 @@ def _pack(instance: Instance, goal: int, budget: Budget) -> tuple[Packing, bool]
     packing = linear_scan(instance)
     if packing.peak <= goal or not budget.left:
         return packing, False
-    return search(instance, packing, goal, budget)
+    return improve(instance, packing, goal, budget)
 
 
 def largest_at_peak(problem: Problem, result: Plan, region: str, count: int = 5) -> list[Buffer]:

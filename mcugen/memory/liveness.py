@@ -93,7 +93,9 @@ def plan_memory(program: Program) -> MemoryPlan:
     roots = alias_roots(program.graph)
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
     scratch = {
-        t: found.offsets[f"{_SCRATCH}{t}"] for t in range(len(program.steps)) if f"{_SCRATCH}{t}" in found.offsets
+        t: found.offsets[f"{_SCRATCH}{t}"]
+        for t in range(len(program.steps))
+        if f"{_SCRATCH}{t}" in found.offsets
     }
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))

@@ -45,4 +45,31 @@ OPS: tuple[type[Op], ...] = (
     Transpose,
 )
 
-__all__ = ["OPS", *sorted(op.__name__ for op in OPS)]
+__all__ = [
+    "OPS",
+    "Add",
+    "AveragePool2D",
+    "BatchNorm",
+    "Clip",
+    "Concat",
+    "Conv2D",
+    "DepthwiseConv2D",
+    "Dequantize",
+    "FullyConnected",
+    "HardSwish",
+    "LeakyRelu",
+    "Logistic",
+    "MaxPool2D",
+    "Mean",
+    "Mul",
+    "Pad",
+    "Quantize",
+    "Reshape",
+    "Softmax",
+    "Split",
+    "StridedSlice",
+    "Sub",
+    "Svdf",
+    "Tanh",
+    "Transpose",
+]

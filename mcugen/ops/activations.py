@@ -154,7 +154,9 @@ class HardSwish(UnaryOp):
         """The output's and the gate's (16-bit multiplier, exponent)."""
         hires = np.float32(1 / 128) * np.float32(t[self.inputs[0]].scale)
         gate_scale = np.float32(3) / np.float32(32768)
-        return _int16_multiplier(hires / np.float32(t[self.outputs[0]].scale)), _int16_multiplier(hires / gate_scale)
+        return _int16_multiplier(hires / np.float32(t[self.outputs[0]].scale)), _int16_multiplier(
+            hires / gate_scale
+        )
 
     def quantized(self, tensors: Tensors, x: fx.Int64Array) -> fx.Int64Array:
         (out_mul, out_exp), (gate_mul, gate_exp) = self.multipliers(tensors)

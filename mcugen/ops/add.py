@@ -42,7 +42,9 @@ class AddBase(BinaryOp):
         m1, m2, m3 = _multipliers(self, tensors)
         y = tensors[self.outputs[0]]
         scaled = [
-            fx.multiply_by_quantized_multiplier((x.astype(np.int64) - tensors[n].zero_point) << LEFT_SHIFT, *m)
+            fx.multiply_by_quantized_multiplier(
+                (x.astype(np.int64) - tensors[n].zero_point) << LEFT_SHIFT, *m
+            )
             for x, n, m in zip(arrays, self.inputs, (m1, m2), strict=True)
         ]
         total = scaled[0] + self.sign * scaled[1]

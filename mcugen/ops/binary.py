@@ -57,7 +57,11 @@ def _dims_ok(op: Op, t: Tensors) -> bool:
 
 
 def _int8(op: Op, t: Tensors) -> bool:
-    return common.int8_in_out(op, t) and t[op.inputs[1]].dtype is DType.INT8 and t[op.inputs[1]].quant is not None
+    return (
+        common.int8_in_out(op, t)
+        and t[op.inputs[1]].dtype is DType.INT8
+        and t[op.inputs[1]].quant is not None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,9 @@ def clamp_bounds(output: Tensor, low: float, high: float) -> tuple[int, int]:
     return q_min, q_max
 
 
-def requantize(acc: fx.Int64Array, multiplier: Any, shift: Any, output: Tensor, bounds: tuple[int, int]) -> Array:
+def requantize(
+    acc: fx.Int64Array, multiplier: Any, shift: Any, output: Tensor, bounds: tuple[int, int]
+) -> Array:
     """int32 accumulators to the output's type: scale, add the zero point, clamp."""
     scaled = fx.multiply_by_quantized_multiplier(acc, multiplier, shift) + output.zero_point
     return np.clip(scaled, *bounds).astype(output.dtype.numpy)
@@ -64,7 +66,9 @@ def optional(tensors: Tensors, op: Op, index: int) -> Tensor | None:
     return tensors[name] if name else None
 
 
-def window_view(x: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Array:
+def window_view(
+    x: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Array:
     """Sliding windows of a padded NHWC array: [n, out_h, out_w, k_h, k_w, c], a view."""
     n, h, w, c = x.shape
     (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
@@ -79,14 +83,18 @@ def conv_output_size(size: int, kernel: int, stride: int, dilation: int, pad: in
     """Output length of a sliding window over ``size + pad`` elements. Raises ValueError if none fits."""
     out = (size + pad - (kernel - 1) * dilation - 1) // stride + 1
     if out < 1:
-        raise ValueError(f"a window of {kernel} (dilation {dilation}) does not fit {size} elements + {pad} padding")
+        raise ValueError(
+            f"a window of {kernel} (dilation {dilation}) does not fit {size} elements + {pad} padding"
+        )
     return out
 
 
 def int8_in_out(op: Op, t: Tensors) -> bool:
     """Data inputs and outputs are int8 with per-tensor quantization."""
     names = (op.inputs[0], *op.outputs)
-    return all(t[n].dtype is DType.INT8 and (q := t[n].quant) is not None and len(q.scale) == 1 for n in names)
+    return all(
+        t[n].dtype is DType.INT8 and (q := t[n].quant) is not None and len(q.scale) == 1 for n in names
+    )
 
 
 INT8_IO = Constraint("input and output are int8 with one scale per tensor", int8_in_out)

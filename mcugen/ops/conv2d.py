@@ -113,7 +113,9 @@ class Conv2D(WeightedWindowOp):
         x, w = shapes[0], shapes[1]
         out_h, out_w = self.output_hw(x)
         if w[3] * self.groups != x[3] or w[0] % self.groups or w[1:3] != self.kernel:
-            raise ValueError(f"weights {w} do not match input {x} with {self.groups} groups, kernel {self.kernel}")
+            raise ValueError(
+                f"weights {w} do not match input {x} with {self.groups} groups, kernel {self.kernel}"
+            )
         return ((x[0], out_h, out_w, w[0]),)
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:

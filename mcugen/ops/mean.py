@@ -53,7 +53,11 @@ class Mean(Op):
     def infer(self, *shapes: Shape) -> tuple[Shape, ...]:
         if any(a < 0 or a >= len(shapes[0]) for a in self.axes):
             raise ValueError(f"axes {self.axes} of a tensor with {len(shapes[0])} dimensions")
-        kept = ((1 if i in self.axes else n) for i, n in enumerate(shapes[0]) if self.keep_dims or i not in self.axes)
+        kept = (
+            (1 if i in self.axes else n)
+            for i, n in enumerate(shapes[0])
+            if self.keep_dims or i not in self.axes
+        )
         return (tuple(kept),)
 
     def multiplier(self, t: Tensors) -> tuple[int, int]:

@@ -27,7 +27,9 @@ MOVABLE_TYPE = Constraint(
     "elements are int8, uint8, int16, int32 or float32",
     lambda op, t: t[op.outputs[0]].dtype in common.MOVABLE,
 )
-RANK_5 = Constraint(f"tensors have at most {MAX_DIMS} dimensions", lambda op, t: len(t[op.inputs[0]].shape) <= MAX_DIMS)
+RANK_5 = Constraint(
+    f"tensors have at most {MAX_DIMS} dimensions", lambda op, t: len(t[op.inputs[0]].shape) <= MAX_DIMS
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,9 @@ class Concat(MovementOp):
         calls, offset = [], 0
         for name in self.inputs:
             row_bytes = tensors[name].bytes // rows
-            calls.append(_copy_rows(name, self.outputs[0], rows, row_bytes, (row_bytes, 0), (y.bytes // rows, offset)))
+            calls.append(
+                _copy_rows(name, self.outputs[0], rows, row_bytes, (row_bytes, 0), (y.bytes // rows, offset))
+            )
             offset += row_bytes
         return tuple(calls)
 
@@ -169,7 +173,9 @@ class Split(MovementOp):
         calls, offset = [], 0
         for name in self.outputs:
             row_bytes = tensors[name].bytes // rows
-            calls.append(_copy_rows(self.inputs[0], name, rows, row_bytes, (x.bytes // rows, offset), (row_bytes, 0)))
+            calls.append(
+                _copy_rows(self.inputs[0], name, rows, row_bytes, (x.bytes // rows, offset), (row_bytes, 0))
+            )
             offset += row_bytes
         return tuple(calls)
 

@@ -21,7 +21,9 @@ class Mul(BinaryOp):
     kind: ClassVar[str] = "Mul"
 
     def multiplier(self, t: Tensors) -> tuple[int, int]:
-        return fx.quantize_multiplier(t[self.inputs[0]].scale * t[self.inputs[1]].scale / t[self.outputs[0]].scale)
+        return fx.quantize_multiplier(
+            t[self.inputs[0]].scale * t[self.inputs[1]].scale / t[self.outputs[0]].scale
+        )
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         a, b = arrays

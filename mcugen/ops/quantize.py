@@ -21,7 +21,11 @@ _REQUANTIZE = {
     (DType.INT16, DType.INT32): "requantize_s16_s32",
 }
 _FROM_FLOAT = {DType.INT8: "quantize_f32_s8", DType.UINT8: "quantize_f32_u8", DType.INT16: "quantize_f32_s16"}
-_TO_FLOAT = {DType.INT8: "dequantize_s8_f32", DType.UINT8: "dequantize_u8_f32", DType.INT16: "dequantize_s16_f32"}
+_TO_FLOAT = {
+    DType.INT8: "dequantize_s8_f32",
+    DType.UINT8: "dequantize_u8_f32",
+    DType.INT16: "dequantize_s16_f32",
+}
 
 # Beyond this every quotient saturates any output of at most 16 bits with any zero point.
 QUOTIENT_LIMIT = np.float32(1 << 20)
@@ -30,7 +34,9 @@ QUOTIENT_LIMIT = np.float32(1 << 20)
 def affine_quantize(x: Array, scale: float, zero_point: int, dtype: DType) -> Array:
     """float32 to integers: ``round(x / scale) + zero_point``, ties away from zero, saturated; NaN gives the minimum."""
     quotient = x.astype(np.float32) / np.float32(scale)
-    quotient = np.where(np.isnan(quotient), -QUOTIENT_LIMIT, np.clip(quotient, -QUOTIENT_LIMIT, QUOTIENT_LIMIT))
+    quotient = np.where(
+        np.isnan(quotient), -QUOTIENT_LIMIT, np.clip(quotient, -QUOTIENT_LIMIT, QUOTIENT_LIMIT)
+    )
     whole = np.trunc(quotient)
     rounded = whole + np.sign(quotient) * (np.abs(quotient - whole) >= np.float32(0.5))
     return np.clip(rounded.astype(np.int64) + zero_point, *dtype.bounds).astype(dtype.numpy)

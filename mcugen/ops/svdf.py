@@ -18,14 +18,17 @@ def _weights_ok(op: Op, t: Tensors) -> bool:
     constant = feature.data is not None and time.data is not None
     quantized = all(x.quant is not None and len(x.quant.scale) == 1 for x in (feature, time, state))
     symmetric = quantized and feature.zero_point == 0 and time.zero_point == 0
-    types = feature.dtype is DType.INT8 and time.dtype is state.dtype and state.dtype in (DType.INT8, DType.INT16)
+    types = (
+        feature.dtype is DType.INT8 and time.dtype is state.dtype and state.dtype in (DType.INT8, DType.INT16)
+    )
     return constant and symmetric and types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Svdf(Op):
-    """Per filter f: the state (a shift register of ``memory`` values) takes in ``requantize(sum_i w_f[f,i] (x[i] - zx))``;
-    ``y[u] = saturate(requantize(bias[u] + sum over the rank's filters and time of w_t[f,t] (state[f,t] - zs)))``.
+    """Per filter f, the state (a shift register of ``memory`` values) takes in a new value,
+    ``requantize(sum_i w_f[f,i] (x[i] - zx))``; then, summing over the rank's filters and over time,
+    ``y[u] = saturate(requantize(bias[u] + sum w_t[f,t] (state[f,t] - zs)))``.
 
     Inputs are (x [batch, n], feature weights [filters, n], time weights [filters, memory], bias or "", state
     [batch, filters * memory]). The whole state moves down by one element first, so that the newest value of each
@@ -73,7 +76,9 @@ class Svdf(Op):
         newest = fx.multiply_by_quantized_multiplier(dot, *into_state)
         moved[:, :, -1] = np.clip(newest, *state_tensor.dtype.bounds) + state_tensor.zero_point
         new_state = moved.astype(state_tensor.dtype.numpy)
-        filtered = ((new_state.astype(np.int64) - state_tensor.zero_point) * time.astype(np.int64)).sum(axis=2)
+        filtered = ((new_state.astype(np.int64) - state_tensor.zero_point) * time.astype(np.int64)).sum(
+            axis=2
+        )
         total = filtered.reshape(x.shape[0], -1, self.rank).sum(axis=2)
         if bias.size:
             total = total + bias

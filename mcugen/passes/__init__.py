@@ -16,6 +16,8 @@ from mcugen.passes.remove_dead import remove_dead
 from mcugen.passes.remove_identities import remove_identities
 from mcugen.verify_ir import GraphError, verify
 
+__all__ = ["FLOAT_PIPELINE", "INTEGER_PIPELINE", "Pass", "fold_constants", "remove_dead", "run_passes"]
+
 Pass: TypeAlias = Callable[[Graph], Graph]
 
 # In the order they run; the first list is for graphs in float, before quantization, the second for int8.

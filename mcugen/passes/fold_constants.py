@@ -14,7 +14,9 @@ def fold_constants(graph: Graph) -> Graph:
             kept.append(op)
             continue
         arrays = (tensors[n].data for n in op.inputs)
-        for name, data in zip(op.outputs, op.evaluate(tensors, *(a for a in arrays if a is not None)), strict=True):
+        for name, data in zip(
+            op.outputs, op.evaluate(tensors, *(a for a in arrays if a is not None)), strict=True
+        ):
             tensors[name] = tensors[name].replace(data=data)
     return graph.with_ops(kept, tensors)
 

@@ -1,9 +1,9 @@
 """Random graphs of one operator for every kernel contract, from a seed.
 
-``generate("conv2d_s8", Random(seed))`` draws an operator that lowers to that kernel, with tensors and data; the
-same generator state gives the same case. Sizes are small (at most about 60,000 multiply-accumulates), shapes and
-quantizations include the extremes: one pixel, odd sizes, windows larger than the input, any shift, biases at the
-limits of int32, inputs all -128.
+``generate("conv2d_s8", Random(seed))`` draws an operator that lowers to that kernel, with tensors and data;
+the same state of the generator gives the same case. Sizes are small (at most about 60,000
+multiply-accumulates); shapes and quantizations include the extremes: one pixel, odd sizes, windows larger
+than the input, any shift, biases at the limits of int32, inputs all -128.
 """
 
 from __future__ import annotations
@@ -17,10 +17,21 @@ from random import Random
 
 import numpy as np
 
-from mcugen import ops
 from mcugen.ir import Array, DType, Op, QuantParams, Shape, Tensor
 from mcugen.lowering.call import KernelCall
 from mcugen.lowering.variant import Variant
+from mcugen.ops.activations import Clip, HardSwish, LeakyRelu, Logistic, Tanh
+from mcugen.ops.add import Add, Sub
+from mcugen.ops.conv2d import Conv2D
+from mcugen.ops.depthwise_conv2d import DepthwiseConv2D
+from mcugen.ops.fully_connected import FullyConnected
+from mcugen.ops.mean import Mean
+from mcugen.ops.movement import Concat, Pad, Split, StridedSlice, Transpose
+from mcugen.ops.mul import Mul
+from mcugen.ops.pool2d import AveragePool2D, MaxPool2D
+from mcugen.ops.quantize import Dequantize, Quantize
+from mcugen.ops.softmax import Softmax
+from mcugen.ops.svdf import Svdf
 from tests.kernels import draws
 from tests.kernels.draws import chance
 
@@ -31,7 +42,7 @@ MOVABLE = (DType.INT8, DType.INT8, DType.INT8, DType.UINT8, DType.INT16, DType.I
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One operator with data. ``arrays``: values of all its inputs and states before it runs, by tensor name."""
+    """One operator with data. ``arrays``: all its inputs, and states before it runs, by tensor name."""
 
     op: Op
     tensors: dict[str, Tensor]
@@ -160,7 +171,9 @@ def _padding(r: Random, size: int, reach: int, stride: int) -> tuple[int, int]:
     return before + missing // 2, after + missing - missing // 2
 
 
-def draw_window(r: Random, *, pointwise: float = 0.0, dilated: float = 0.0, cost: Callable[[Window], int]) -> Window:
+def draw_window(
+    r: Random, *, pointwise: float = 0.0, dilated: float = 0.0, cost: Callable[[Window], int]
+) -> Window:
     """Sizes whose ``cost`` stays within the budget; pointwise, dilated: how often the window is that."""
     is_pointwise = chance(r, pointwise)
     kernel = (1, 1) if is_pointwise else _kernel_size(r)
@@ -183,7 +196,13 @@ def _shrunk(w: Window, cost: Callable[[Window], int]) -> Window:
 
 
 def _weighted(
-    r: Random, op: Callable[..., Op], w: Window, weights_shape: Shape, axis: int, fan_in: int, **fields: object
+    r: Random,
+    op: Callable[..., Op],
+    w: Window,
+    weights_shape: Shape,
+    axis: int,
+    fan_in: int,
+    **fields: object,
 ) -> Case:
     """A convolution of any kind; ``axis``: dimension of the weights that is the output channel."""
     x_quant, y_quant = draws.quant(r), draws.quant(r)
@@ -220,7 +239,7 @@ def conv2d_of(r: Random, w: Window) -> Case:
     """A convolution of given sizes with random quantization and data."""
     per_in = w.in_c // w.groups
     shape = (w.out_c, *w.kernel, per_in)
-    return _weighted(r, ops.Conv2D, w, shape, 0, per_in * math.prod(w.kernel), groups=w.groups)
+    return _weighted(r, Conv2D, w, shape, 0, per_in * math.prod(w.kernel), groups=w.groups)
 
 
 def _conv2d(r: Random) -> Case:
@@ -234,11 +253,11 @@ def _conv2d(r: Random) -> Case:
 
 def depthwise_of(r: Random, w: Window) -> Case:
     """A depthwise convolution of given sizes (out_c a multiple of in_c) with random quantization and data."""
-    return _weighted(r, ops.DepthwiseConv2D, w, (1, *w.kernel, w.out_c), 3, math.prod(w.kernel))
+    return _weighted(r, DepthwiseConv2D, w, (1, *w.kernel, w.out_c), 3, math.prod(w.kernel))
 
 
 def _depthwise(r: Random) -> Case:
-    w = draw_window(r, pointwise=0.03, dilated=0.15, cost=lambda w: w.macs // w.in_c)
+    w = draw_window(r, pointwise=0.03, dilated=0.15, cost=lambda w: 3 * w.macs // w.out_c)
     multiplier = 1 if chance(r, 0.75) else r.randint(2, 8)
     return depthwise_of(r, dataclasses.replace(w, out_c=w.in_c * multiplier))
 
@@ -278,7 +297,7 @@ def fully_connected_of(r: Random, rows: int, in_n: int, out_n: int) -> Case:
     x = draws.quantized("x", (rows, in_n), x_quant)
     tensors = [x, *weights_and_bias(r, (out_n, in_n), 0, real, x_quant, y_quant, in_n)]
     low, high = draws.activation(r, y_quant)
-    node = ops.FullyConnected(
+    node = FullyConnected(
         inputs=("x", "w", "b" if len(tensors) > 2 else ""), outputs=("y",), low=low, high=high
     )
     arrays = {"x": draws.integers(r, x.shape, DType.INT8, x_quant.zero_point[0])}
@@ -299,10 +318,13 @@ def _softmax(dtype: DType) -> Generator:
         x_quant = draws.quant(r)
         low = dtype.bounds[0]
         y_quant = QuantParams.per_tensor(1 / 256 if dtype is DType.INT8 else 1 / 65536, low)
-        node = ops.Softmax(inputs=("x",), outputs=("y",), beta=1.0 if chance(r, 0.8) else r.uniform(0.1, 4))
+        node = Softmax(inputs=("x",), outputs=("y",), beta=1.0 if chance(r, 0.8) else r.uniform(0.1, 4))
         x = draws.quantized("x", (rows, depth), x_quant)
         return _case(
-            node, [x], {"x": draws.integers(r, x.shape, DType.INT8)}, [draws.quantized("y", (), y_quant, dtype)]
+            node,
+            [x],
+            {"x": draws.integers(r, x.shape, DType.INT8)},
+            [draws.quantized("y", (), y_quant, dtype)],
         )
 
     return generator
@@ -313,8 +335,10 @@ def _mean(r: Random) -> Case:
     axes = tuple(a for a in range(len(shape)) if chance(r, 0.5)) or (len(shape) - 1,)
     x_quant = draws.quant(r)
     ratio = 2 ** r.uniform(-10, 4)
-    y_quant = QuantParams.per_tensor(x_quant.scale[0] / ratio, draws.zero_point(r)) if chance(r, 0.8) else x_quant
-    node = ops.Mean(inputs=("x",), outputs=("y",), axes=axes, keep_dims=chance(r, 0.5))
+    y_quant = (
+        QuantParams.per_tensor(x_quant.scale[0] / ratio, draws.zero_point(r)) if chance(r, 0.8) else x_quant
+    )
+    node = Mean(inputs=("x",), outputs=("y",), axes=axes, keep_dims=chance(r, 0.5))
     x = draws.quantized("x", shape, x_quant)
     data = draws.integers(r, shape, DType.INT8, x_quant.zero_point[0])
     return _case(node, [x], {"x": data}, [draws.quantized("y", (), y_quant)])
@@ -351,7 +375,7 @@ def _svdf(state_dtype: DType) -> Generator:
         tensors.append(Tensor("state", state_dtype, state.shape, state_quant, state, variable=True))
         inputs = ("x", "feature", "time", "b" if len(tensors) > 4 else "", "state")
         arrays = {"x": draws.integers(r, (batch, in_n), DType.INT8, x_quant.zero_point[0])}
-        node = ops.Svdf(inputs=inputs, outputs=("y",), rank=rank)
+        node = Svdf(inputs=inputs, outputs=("y",), rank=rank)
         return _case(node, tensors, arrays, [draws.quantized("y", (), y_quant)])
 
     return generator
@@ -375,6 +399,8 @@ def _binary(op: Callable[..., Op]) -> Generator:
         quants = [draws.quant(r), draws.quant(r)]
         if chance(r, 0.1):  # one input is far coarser than the other
             quants[0] = QuantParams.per_tensor(quants[0].scale[0] * 1e-6, quants[0].zero_point[0])
+        if chance(r, 0.15):  # powers of two, so that sums and products lie half way between two outputs
+            quants = [QuantParams.per_tensor(2.0 ** r.randint(-6, 0), q.zero_point[0]) for q in quants]
         y_quant = QuantParams.per_tensor(_binary_scale(r, op, quants), draws.zero_point(r))
         tensors = [
             draws.quantized(name, shape, q)
@@ -391,20 +417,27 @@ def _binary(op: Callable[..., Op]) -> Generator:
 def _binary_scale(r: Random, op: Callable[..., Op], quants: list[QuantParams]) -> float:
     """An output scale from far too fine to far too coarse."""
     a, b = (q.scale[0] for q in quants)
-    if op is ops.Mul:
+    if math.frexp(a)[0] == math.frexp(b)[0] == 0.5:
+        return float((a * b if op is Mul else max(a, b)) * 2 ** r.randint(0, 4))
+    if op is Mul:
         return float(a * b / min(draws.real_multiplier(r, 1), 4.0))
     return float(max(a, b) * 2 ** (r.uniform(-1, 3) if chance(r, 0.8) else r.uniform(-12, 14)))
 
 
 _UNARY: dict[str, Callable[[Random], Op]] = {
-    "clip": lambda r: ops.Clip(inputs=("x",), outputs=("y",), low=0.0, high=6.0 if chance(r, 0.5) else float("inf")),
-    "leaky": lambda r: ops.LeakyRelu(inputs=("x",), outputs=("y",), alpha=r.uniform(-0.3, 0.9)),
-    "logistic": lambda r: ops.Logistic(inputs=("x",), outputs=("y",)),
-    "tanh": lambda r: ops.Tanh(inputs=("x",), outputs=("y",)),
-    "hard_swish": lambda r: ops.HardSwish(inputs=("x",), outputs=("y",)),
-    "requantize": lambda r: ops.Quantize(inputs=("x",), outputs=("y",)),
+    "clip": lambda r: Clip(
+        inputs=("x",), outputs=("y",), low=0.0, high=6.0 if chance(r, 0.5) else float("inf")
+    ),
+    "leaky": lambda r: LeakyRelu(inputs=("x",), outputs=("y",), alpha=r.uniform(-0.3, 0.9)),
+    "logistic": lambda r: Logistic(inputs=("x",), outputs=("y",)),
+    "tanh": lambda r: Tanh(inputs=("x",), outputs=("y",)),
+    "hard_swish": lambda r: HardSwish(inputs=("x",), outputs=("y",)),
+    "requantize": lambda r: Quantize(inputs=("x",), outputs=("y",)),
 }
-_FIXED_OUTPUT = {"logistic": QuantParams.per_tensor(1 / 256, -128), "tanh": QuantParams.per_tensor(1 / 128, 0)}
+_FIXED_OUTPUT = {
+    "logistic": QuantParams.per_tensor(1 / 256, -128),
+    "tanh": QuantParams.per_tensor(1 / 128, 0),
+}
 
 
 def _table(r: Random) -> Case:
@@ -425,7 +458,7 @@ def _requantize(x_type: DType, y_type: DType) -> Generator:
         zero = draws.zero_point(r, y_type) if chance(r, 0.5) else 0
         x = draws.quantized("x", draws.rank_n_shape(r, size=6), x_quant, x_type)
         y = draws.quantized("y", (), QuantParams.per_tensor(y_scale, zero), y_type)
-        node = ops.Quantize(inputs=("x",), outputs=("y",))
+        node = Quantize(inputs=("x",), outputs=("y",))
         return _case(node, [x], {"x": draws.integers(r, x.shape, x_type)}, [y])
 
     return generator
@@ -435,7 +468,7 @@ def _quantize(y_type: DType) -> Generator:
     def generator(r: Random) -> Case:
         x = Tensor("x", DType.FLOAT32, draws.rank_n_shape(r, size=6))
         y_quant = draws.quant(r, y_type)
-        node = ops.Quantize(inputs=("x",), outputs=("y",))
+        node = Quantize(inputs=("x",), outputs=("y",))
         arrays = {"x": draws.floats(r, x.shape, y_quant, y_type)}
         return _case(node, [x], arrays, [draws.quantized("y", (), y_quant, y_type)])
 
@@ -445,7 +478,7 @@ def _quantize(y_type: DType) -> Generator:
 def _dequantize(x_type: DType) -> Generator:
     def generator(r: Random) -> Case:
         x = draws.quantized("x", draws.rank_n_shape(r, size=6), draws.quant(r, x_type), x_type)
-        node = ops.Dequantize(inputs=("x",), outputs=("y",))
+        node = Dequantize(inputs=("x",), outputs=("y",))
         return _case(node, [x], {"x": draws.integers(r, x.shape, x_type)}, [Tensor("y", DType.FLOAT32, ())])
 
     return generator
@@ -472,7 +505,7 @@ def _pad(r: Random) -> Case:
     before, after = (tuple(r.choice((0, 0, 1, 2)) for _ in shape) for _ in range(2))
     dtype = r.choice(MOVABLE)
     value = r.uniform(-9, 9) if dtype is DType.FLOAT32 else float(draws.zero_point(r, dtype))
-    node = ops.Pad(inputs=("x",), outputs=("y",), before=before, after=after, value=value)
+    node = Pad(inputs=("x",), outputs=("y",), before=before, after=after, value=value)
     return _one_to_one(r, node, dtype, shape)
 
 
@@ -485,11 +518,11 @@ def _copy_rows(r: Random) -> Case:
     names = tuple(f"part{i}" for i in range(len(sizes)))
     shapes = [(*shape[:axis], n, *shape[axis + 1 :]) for n in sizes]
     if chance(r, 0.5):
-        node: Op = ops.Concat(inputs=names, outputs=("y",), axis=axis)
+        node: Op = Concat(inputs=names, outputs=("y",), axis=axis)
         parts = [_movable(r, dtype, name, s, q) for name, s in zip(names, shapes, strict=True)]
         arrays = {t.name: data for t, data in parts}
         return _case(node, [t for t, _ in parts], arrays, [Tensor("y", dtype, (), q)])
-    node = ops.Split(inputs=("x",), outputs=names, axis=axis, sizes=sizes)
+    node = Split(inputs=("x",), outputs=names, axis=axis, sizes=sizes)
     x, data = _movable(r, dtype, "x", (*shape[:axis], sum(sizes), *shape[axis + 1 :]), q)
     return _case(node, [x], {"x": data}, [Tensor(name, dtype, (), q) for name in names])
 
@@ -498,13 +531,15 @@ def _gather(r: Random) -> Case:
     shape = draws.rank_n_shape(r, size=6)
     if chance(r, 0.5):
         perm = tuple(r.sample(range(len(shape)), len(shape)))
-        node: Op = ops.Transpose(inputs=("x",), outputs=("y",), perm=perm)
+        node: Op = Transpose(inputs=("x",), outputs=("y",), perm=perm)
     else:
         begin = tuple(r.randrange(n) for n in shape)
         step = tuple(r.choice((1, 1, 2, 3, -1, -2)) for _ in shape)
-        most = ((n - 1 - b) // d + 1 if d > 0 else b // -d + 1 for n, b, d in zip(shape, begin, step, strict=True))
+        most = (
+            (n - 1 - b) // d + 1 if d > 0 else b // -d + 1 for n, b, d in zip(shape, begin, step, strict=True)
+        )
         size = tuple(r.randint(1, m) for m in most)
-        node = ops.StridedSlice(inputs=("x",), outputs=("y",), begin=begin, size=size, step=step)
+        node = StridedSlice(inputs=("x",), outputs=("y",), begin=begin, size=size, step=step)
     return _one_to_one(r, node, r.choice(MOVABLE), shape)
 
 
@@ -512,11 +547,11 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_s8": _conv2d,
     "depthwise_conv2d_s8": _depthwise,
     "fully_connected_s8": _fully_connected,
-    "add_s8": _binary(ops.Add),
-    "sub_s8": _binary(ops.Sub),
-    "mul_s8": _binary(ops.Mul),
-    "average_pool_s8": _pool(ops.AveragePool2D),
-    "max_pool_s8": _pool(ops.MaxPool2D),
+    "add_s8": _binary(Add),
+    "sub_s8": _binary(Sub),
+    "mul_s8": _binary(Mul),
+    "average_pool_s8": _pool(AveragePool2D),
+    "max_pool_s8": _pool(MaxPool2D),
     "mean_s8": _mean,
     "softmax_s8": _softmax(DType.INT8),
     "softmax_s8_s16": _softmax(DType.INT16),

@@ -64,9 +64,11 @@ def integers(r: Random, shape: Shape, dtype: DType, favourite: int = 0) -> Array
 
 def real_multiplier(r: Random, fan_in: int) -> float:
     """input_scale * weight_scale / output_scale: mostly such that outputs spread over int8, or an extreme."""
-    regime = r.choice(("usual",) * 8 + ("any shift",) * 3 + ("full mantissa", "power of two", "large", "vanishing"))
+    regime = r.choice(
+        ("usual",) * 8 + ("any shift",) * 3 + ("full mantissa", "power of two", "large", "vanishing")
+    )
     if regime == "usual":
-        return 2 ** r.uniform(-2, 2) * 64 / (5400 * fan_in**0.5)
+        return float(2 ** r.uniform(-2, 2) * 64 / (5400 * fan_in**0.5))
     if regime == "any shift":
         return float(2 ** r.uniform(-30, 0))
     if regime == "full mantissa":  # the multiplier is nearly 2**31
@@ -99,11 +101,12 @@ def biases(r: Random, multipliers: list[float], fan_in: int) -> Array | None:
     if regime == "none" or limit <= 0:
         return None
     if regime == "usual":
-        values = g.normal(0, 40, len(multipliers)) / np.array(multipliers)
-        return np.clip(values, -limit, limit).astype(np.int32)
-    if regime == "limits":
-        return (limit * np.where(g.integers(0, 2, len(multipliers)) == 0, -1, 1)).astype(np.int32)
-    return g.integers(-limit, limit, len(multipliers), endpoint=True).astype(np.int32)
+        values = np.clip(g.normal(0, 40, len(multipliers)) / np.array(multipliers), -limit, limit)
+    elif regime == "limits":
+        values = limit * np.where(g.integers(0, 2, len(multipliers)) == 0, -1, 1)
+    else:
+        values = g.integers(-limit, limit, len(multipliers), endpoint=True)
+    return np.asarray(values).astype(np.int32)
 
 
 def weight_array(r: Random, shape: Shape) -> Array:

@@ -12,6 +12,17 @@
 #error "these kernels need a core with the DSP extension: check -mcpu and -march"
 #endif
 
+/* A function that all layers of a model share: one copy, called with the layer's numbers. Compilers must not
+ * conclude anything from the body of one in assembly. */
+#ifdef __clang__
+#define MCUGEN_DSP_SHARED static __attribute__((noinline, unused))
+#else
+#define MCUGEN_DSP_SHARED static __attribute__((noipa, unused))
+#endif
+
+/* A parameter that only assembly reads. */
+#define MCUGEN_DSP_PARAM __attribute__((unused))
+
 /* How a layer's accumulators are scaled. The bounds that each needs are checked when the tables are made. */
 enum {
     MCUGEN_DSP_EXACT = 0, /* table rows (bias, multiplier, shift): any value */
@@ -47,6 +58,14 @@ MCUGEN_KERNEL int32_t mcugen_dsp_high_mul_subtract(int32_t a, int32_t b, int32_t
     int32_t high;
     __asm("smmlsr %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(c));
     return high;
+}
+
+/* The nearest int8. */
+MCUGEN_KERNEL int32_t mcugen_dsp_saturate_8(int32_t value)
+{
+    int32_t result;
+    __asm("ssat %0, #8, %1" : "=r"(result) : "r"(value));
+    return result;
 }
 
 /* The low half of the first word and the low half of the second, in this order. */
@@ -85,7 +104,7 @@ MCUGEN_KERNEL int32_t mcugen_dsp_requantize(mcugen_dsp_output o, int32_t acc, in
     }
     const int32_t value = mcugen_dsp_high_mul_subtract(scaled, shift, o.out_offset);
     if (o.act_min == INT8_MIN && o.act_max == INT8_MAX) {
-        return __ssat(value, 8);
+        return mcugen_dsp_saturate_8(value);
     }
     return mcugen_clamp(value, o.act_min, o.act_max);
 }

@@ -89,13 +89,14 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp_1x1(const mcugen_dsp_1x1_params *p, cons
                                             const int8_t *weights, const int32_t *requant, int8_t *output,
                                             void *scratch)
 {
-    const mcugen_dsp_filter filter = {weights, requant, p->blocks, p->pairs, p->singles};
     const mcugen_dsp_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
+    const mcugen_dsp_filter filter =
+        mcugen_dsp_make_filter(weights, requant, p->blocks, p->pairs, p->singles, out);
     int32_t *const columns = scratch;
     for (int32_t left = p->pixels; left > 0; left -= MCUGEN_DSP_COLUMNS) {
         const int32_t count = mcugen_min(left, MCUGEN_DSP_COLUMNS);
         mcugen_dsp_expand_pixels(columns, input, p->channels, count);
-        mcugen_dsp_multiply_columns(&filter, &out, columns, output, p->out_c, count);
+        mcugen_dsp_multiply_columns(&filter, out, columns, output, p->out_c, count);
         input += MCUGEN_DSP_COLUMNS * p->channels;
         output += MCUGEN_DSP_COLUMNS * p->out_c;
     }
@@ -179,8 +180,9 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp(const mcugen_dsp_conv_params *p, const i
                                         const int8_t *weights, const int32_t *requant, int8_t *output,
                                         void *scratch)
 {
-    const mcugen_dsp_filter filter = {weights, requant, p->blocks, p->pairs, p->singles};
     const mcugen_dsp_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
+    const mcugen_dsp_filter filter =
+        mcugen_dsp_make_filter(weights, requant, p->blocks, p->pairs, p->singles, out);
     int32_t *const columns = scratch;
     int8_t *const window = (int8_t *)(columns + 6 * p->blocks);
     int32_t top = -p->pad_top;
@@ -197,7 +199,7 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp(const mcugen_dsp_conv_params *p, const i
                 top += p->stride_h;
             }
         }
-        mcugen_dsp_multiply_columns(&filter, &out, columns, output, p->out_c, count);
+        mcugen_dsp_multiply_columns(&filter, out, columns, output, p->out_c, count);
         output += MCUGEN_DSP_COLUMNS * p->out_c;
     }
 }

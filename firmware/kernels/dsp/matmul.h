@@ -20,159 +20,252 @@
 
 enum { MCUGEN_DSP_COLUMNS = 3, MCUGEN_DSP_BLOCK_BYTES = 24, MCUGEN_DSP_ODD_BYTES = 12 };
 
-/* What three columns are multiplied with.
- * blocks:  of four values in a column.
- * pairs:   number of channel pairs.
- * singles: channels after them whose partner has no output: one channel for an odd rest, all channels if their
- *          weights cannot share lanes.
- * requant: three words per channel, partners included, see the rounding. */
+/* What columns are multiplied with; the assembly below knows the order of the fields.
+ * requant:     three words per channel, see the rounding.
+ * pairs_end:   where the table's rows of channel pairs end. Channels after it stand alone, as the first of a
+ *              pair whose second has no output: an odd rest, or all channels if they cannot share lanes.
+ * singles_end: the end of the table.
+ * blocks:      of a column. The first is done apart, the others by ``loops`` rounds of four, of which the first
+ *              round is entered at block number ``entry`` (4: not at all). */
 typedef struct {
     const int8_t *weights;
-    const int32_t *requant;
-    int32_t blocks, pairs, singles;
+    const int32_t *requant, *pairs_end, *singles_end;
+    int32_t out_offset;
+    int32_t loops, entry;
+    int32_t blocks;
+    int32_t act_min, act_max;
 } mcugen_dsp_filter;
 
-/* One block: 17 instructions for 24 products. */
+MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, const int32_t *requant,
+                                                       int32_t blocks, int32_t pairs, int32_t singles,
+                                                       mcugen_dsp_output out)
+{
+    const mcugen_dsp_filter filter = {
+        .weights = weights,
+        .requant = requant,
+        .pairs_end = requant + 6 * pairs,
+        .singles_end = requant + 6 * (pairs + singles),
+        .out_offset = out.out_offset,
+        .loops = (blocks + 2) / 4,
+        .entry = blocks == 1 ? 4 : (4 - (blocks - 1) % 4) % 4,
+        .blocks = blocks,
+        .act_min = out.act_min,
+        .act_max = out.act_max,
+    };
+    return filter;
+}
+
+/* One block: 17 instructions for 24 products. r0 columns, r1-r3 values, r4 r5 lanes, r6 weights, r8-r10 the
+ * sums A of three columns, r11 r12 lr their sums S. */
 #define MCUGEN_DSP_BLOCK                                                                                     \
-    "ldrd  %[w0], %[w1], [%[w]], #8 \n"                                                                      \
-    "ldm   %[x]!, {r4, r5, r6}      \n"                                                                      \
-    "smlad %[s0], %[w0], r4, %[s0]  \n"                                                                      \
-    "smlad %[s1], %[w0], r5, %[s1]  \n"                                                                      \
-    "smlad %[s2], %[w0], r6, %[s2]  \n"                                                                      \
-    "sxtb16 %[w0], %[w0]            \n"                                                                      \
-    "smlad %[a0], %[w0], r4, %[a0]  \n"                                                                      \
-    "smlad %[a1], %[w0], r5, %[a1]  \n"                                                                      \
-    "smlad %[a2], %[w0], r6, %[a2]  \n"                                                                      \
-    "ldm   %[x]!, {r4, r5, r6}      \n"                                                                      \
-    "smlad %[s0], %[w1], r4, %[s0]  \n"                                                                      \
-    "smlad %[s1], %[w1], r5, %[s1]  \n"                                                                      \
-    "smlad %[s2], %[w1], r6, %[s2]  \n"                                                                      \
-    "sxtb16 %[w1], %[w1]            \n"                                                                      \
-    "smlad %[a0], %[w1], r4, %[a0]  \n"                                                                      \
-    "smlad %[a1], %[w1], r5, %[a1]  \n"                                                                      \
-    "smlad %[a2], %[w1], r6, %[a2]  \n"
+    "ldrd   r4, r5, [r6], #8  \n"                                                                            \
+    "ldm    r0!, {r1, r2, r3} \n"                                                                            \
+    "smlad  r11, r4, r1, r11  \n"                                                                            \
+    "smlad  r12, r4, r2, r12  \n"                                                                            \
+    "smlad  lr, r4, r3, lr    \n"                                                                            \
+    "sxtb16 r4, r4            \n"                                                                            \
+    "smlad  r8, r4, r1, r8    \n"                                                                            \
+    "smlad  r9, r4, r2, r9    \n"                                                                            \
+    "smlad  r10, r4, r3, r10  \n" MCUGEN_DSP_HALF_BLOCK
 
-typedef struct {
-    int32_t a[MCUGEN_DSP_COLUMNS], s[MCUGEN_DSP_COLUMNS];
-} mcugen_dsp_sums;
+/* The second half, values 1 and 3. */
+#define MCUGEN_DSP_HALF_BLOCK                                                                                \
+    "ldm    r0!, {r1, r2, r3} \n"                                                                            \
+    "smlad  r11, r5, r1, r11  \n"                                                                            \
+    "smlad  r12, r5, r2, r12  \n"                                                                            \
+    "smlad  lr, r5, r3, lr    \n"                                                                            \
+    "sxtb16 r5, r5            \n"                                                                            \
+    "smlad  r8, r5, r1, r8    \n"                                                                            \
+    "smlad  r9, r5, r2, r9    \n"                                                                            \
+    "smlad  r10, r5, r3, r10  \n"
 
-/* The sums A and S of three columns and one pair of channels.
- * Registers: 6 sums, r4-r6 values, 2 weights, 2 pointers, 1 counter: all 14. */
-MCUGEN_KERNEL mcugen_dsp_sums mcugen_dsp_dot_3x2(const int32_t *x, const int8_t *w, int32_t blocks)
+/* The first block of a column starts the sums. */
+#define MCUGEN_DSP_FIRST_BLOCK                                                                               \
+    "ldrd   r4, r5, [r6], #8  \n"                                                                            \
+    "ldm    r0!, {r1, r2, r3} \n"                                                                            \
+    "smuad  r11, r4, r1       \n"                                                                            \
+    "smuad  r12, r4, r2       \n"                                                                            \
+    "smuad  lr, r4, r3        \n"                                                                            \
+    "sxtb16 r4, r4            \n"                                                                            \
+    "smuad  r8, r4, r1        \n"                                                                            \
+    "smuad  r9, r4, r2        \n"                                                                            \
+    "smuad  r10, r4, r3       \n" MCUGEN_DSP_HALF_BLOCK
+
+/* Ties of negative values away from zero: x + (x >> 31) before rounding up. */
+#define MCUGEN_DSP_TIES_UP ""
+#define MCUGEN_DSP_TIES_AWAY                                                                                 \
+    "add    r8, r8, r8, asr #31    \n"                                                                       \
+    "add    r9, r9, r9, asr #31    \n"                                                                       \
+    "add    r10, r10, r10, asr #31 \n"                                                                       \
+    "add    r11, r11, r11, asr #31 \n"                                                                       \
+    "add    r12, r12, r12, asr #31 \n"                                                                       \
+    "add    lr, lr, lr, asr #31    \n"
+
+/*
+ * The body of void f(const mcugen_dsp_filter *filter, const int32_t *x, int8_t *out, int32_t out1, int32_t out2):
+ * all outputs of three columns. The second and third pixel lie out1 and out2 bytes after the first; columns
+ * without a pixel of their own are given an earlier one's place, which is written later.
+ *
+ * A pair of channels takes 17 instructions a block, 2 for four blocks, and 45 (51 with ties away).
+ * Stack: 0 out_offset, 4 8 12 the three outputs, 16 requant, 20 x, 24 loops, 28 where the loop is entered,
+ *        32 pairs_end, 36 singles_end.
+ */
+#define MCUGEN_DSP_MULTIPLY(ties)                                                                            \
+    "push   {r4-r11, lr}                 \n"                                                                 \
+    "ldr    r12, [sp, #36]               \n"                                                                 \
+    "sub    sp, #44                      \n"                                                                 \
+    "ldm    r0, {r6-r11, lr}             \n" /* weights, requant, pairs_end, singles_end, offset, loops, entry */ \
+    "add    r3, r2                       \n"                                                                 \
+    "add    r12, r2                      \n"                                                                 \
+    "adr    r4, 7f                       \n"                                                                 \
+    "ldrh   r5, [r4, lr, lsl #1]         \n"                                                                 \
+    "sub    r4, r5                       \n"                                                                 \
+    "orr    r4, #1                       \n"                                                                 \
+    "str    r10, [sp]                    \n"                                                                 \
+    "strd   r2, r3, [sp, #4]             \n"                                                                 \
+    "strd   r12, r7, [sp, #12]           \n"                                                                 \
+    "strd   r1, r11, [sp, #20]           \n"                                                                 \
+    "strd   r4, r8, [sp, #28]            \n"                                                                 \
+    "str    r9, [sp, #36]                \n"                                                                 \
+    "1:                                  \n"                                                                 \
+    "ldr    r0, [sp, #20]                \n" MCUGEN_DSP_FIRST_BLOCK                                          \
+    "ldr    r7, [sp, #24]                \n"                                                                 \
+    "ldr    pc, [sp, #28]                \n"                                                                 \
+    "2:                                  \n" MCUGEN_DSP_BLOCK                                                \
+    "3:                                  \n" MCUGEN_DSP_BLOCK                                                \
+    "4:                                  \n" MCUGEN_DSP_BLOCK                                                \
+    "5:                                  \n" MCUGEN_DSP_BLOCK                                                \
+    "subs   r7, #1                       \n"                                                                 \
+    "bne    2b                           \n"                                                                 \
+    "6:                                  \n"                                                                 \
+    "ldr    r0, [sp, #16]                \n"                                                                 \
+    "ldm    r0!, {r1, r2, r3, r4, r5, r7} \n" /* bias, multiplier, shift of a and b */                      \
+    "str    r0, [sp, #16]                \n"                                                                 \
+    "sub    r11, r11, r8                 \n"                                                                 \
+    "sub    r12, r12, r9                 \n"                                                                 \
+    "sub    lr, lr, r10                  \n"                                                                 \
+    "add    r11, r4, r11, asr #7         \n" /* 2 bias + 2 B */                                             \
+    "add    r12, r4, r12, asr #7         \n"                                                                 \
+    "add    lr, r4, lr, asr #7           \n"                                                                 \
+    "ldr    r4, [sp, #32]                \n"                                                                 \
+    "cmp    r0, r4                       \n" /* the flags stay as they are from here to the stores */       \
+    "add    r8, r1, r8, lsl #1           \n"                                                                 \
+    "add    r9, r1, r9, lsl #1           \n"                                                                 \
+    "add    r10, r1, r10, lsl #1         \n"                                                                 \
+    "smmulr r8, r8, r2                   \n"                                                                 \
+    "smmulr r9, r9, r2                   \n"                                                                 \
+    "smmulr r10, r10, r2                 \n"                                                                 \
+    "smmulr r11, r11, r5                 \n"                                                                 \
+    "smmulr r12, r12, r5                 \n"                                                                 \
+    "smmulr lr, lr, r5                   \n" ties                                                            \
+    "ldm    sp, {r0, r1, r2, r4}         \n"                                                                 \
+    "smmlsr r8, r8, r3, r0               \n"                                                                 \
+    "smmlsr r9, r9, r3, r0               \n"                                                                 \
+    "smmlsr r10, r10, r3, r0             \n"                                                                 \
+    "smmlsr r11, r11, r7, r0             \n"                                                                 \
+    "smmlsr r12, r12, r7, r0             \n"                                                                 \
+    "smmlsr lr, lr, r7, r0               \n"                                                                 \
+    "ssat   r8, #8, r8                   \n"                                                                 \
+    "ssat   r9, #8, r9                   \n"                                                                 \
+    "ssat   r10, #8, r10                 \n"                                                                 \
+    "ssat   r11, #8, r11                 \n"                                                                 \
+    "ssat   r12, #8, r12                 \n"                                                                 \
+    "ssat   lr, #8, lr                   \n"                                                                 \
+    "bhi    8f                           \n"                                                                 \
+    "strb   lr, [r4, #1]                 \n"                                                                 \
+    "strb   r10, [r4], #2                \n"                                                                 \
+    "strb   r12, [r2, #1]                \n"                                                                 \
+    "strb   r9, [r2], #2                 \n"                                                                 \
+    "strb   r11, [r1, #1]                \n"                                                                 \
+    "strb   r8, [r1], #2                 \n"                                                                 \
+    "stm    sp, {r0, r1, r2, r4}         \n"                                                                 \
+    "blo    1b                           \n"                                                                 \
+    "b      9f                           \n"                                                                 \
+    "8:                                  \n" /* a channel that stands alone */                              \
+    "strb   r10, [r4], #1                \n"                                                                 \
+    "strb   r9, [r2], #1                 \n"                                                                 \
+    "strb   r8, [r1], #1                 \n"                                                                 \
+    "stm    sp, {r0, r1, r2, r4}         \n"                                                                 \
+    "9:                                  \n"                                                                 \
+    "ldr    r0, [sp, #16]                \n"                                                                 \
+    "ldr    r1, [sp, #36]                \n"                                                                 \
+    "cmp    r0, r1                       \n"                                                                 \
+    "blo    1b                           \n"                                                                 \
+    "add    sp, #44                      \n"                                                                 \
+    "pop    {r4-r11, pc}                 \n"                                                                 \
+    ".align 2                            \n"                                                                 \
+    "7:                                  \n"                                                                 \
+    ".hword 7b - 2b, 7b - 3b, 7b - 4b, 7b - 5b, 7b - 6b \n"
+
+MCUGEN_DSP_SHARED __attribute__((naked)) void
+mcugen_dsp_multiply_up(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter,
+                       MCUGEN_DSP_PARAM const int32_t *x, MCUGEN_DSP_PARAM int8_t *out,
+                       MCUGEN_DSP_PARAM int32_t out1, MCUGEN_DSP_PARAM int32_t out2)
 {
-    int32_t a0 = 0, a1 = 0, a2 = 0, s0 = 0, s1 = 0, s2 = 0, w0, w1;
-    int32_t n = blocks >> 2;
-    if (n > 0) {
-        __asm volatile("1: \n" MCUGEN_DSP_BLOCK MCUGEN_DSP_BLOCK MCUGEN_DSP_BLOCK MCUGEN_DSP_BLOCK
-                       "subs %[n], %[n], #1 \n"
-                       "bne 1b \n"
-                       : [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [s0] "+r"(s0), [s1] "+r"(s1),
-                         [s2] "+r"(s2), [w0] "=&r"(w0), [w1] "=&r"(w1), [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
-                       :
-                       : "r4", "r5", "r6", "cc", "memory");
+    __asm volatile(MCUGEN_DSP_MULTIPLY(MCUGEN_DSP_TIES_UP));
+}
+
+MCUGEN_DSP_SHARED __attribute__((naked)) void
+mcugen_dsp_multiply_away(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter,
+                       MCUGEN_DSP_PARAM const int32_t *x, MCUGEN_DSP_PARAM int8_t *out,
+                       MCUGEN_DSP_PARAM int32_t out1, MCUGEN_DSP_PARAM int32_t out2)
+{
+    __asm volatile(MCUGEN_DSP_MULTIPLY(MCUGEN_DSP_TIES_AWAY));
+}
+
+/* The sums A and S of one column and one pair of channels, for what the assembly does not do. */
+MCUGEN_KERNEL void mcugen_dsp_dot(const mcugen_dsp_filter *f, const int32_t *x, const int8_t *weights,
+                                  int32_t *a, int32_t *s)
+{
+    *a = 0;
+    *s = 0;
+    for (int32_t half = 0; half < 2 * f->blocks; half++) {
+        const uint32_t lanes = mcugen_load_word(weights + 4 * half);
+        *s = __smlad((int16x2_t)lanes, x[MCUGEN_DSP_COLUMNS * half], *s);
+        *a = __smlad(mcugen_dsp_even(lanes), x[MCUGEN_DSP_COLUMNS * half], *a);
     }
-    n = blocks & 3;
-    if (n > 0) {
-        __asm volatile("1: \n" MCUGEN_DSP_BLOCK "subs %[n], %[n], #1 \n"
-                       "bne 1b \n"
-                       : [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [s0] "+r"(s0), [s1] "+r"(s1),
-                         [s2] "+r"(s2), [w0] "=&r"(w0), [w1] "=&r"(w1), [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
-                       :
-                       : "r4", "r5", "r6", "cc", "memory");
-    }
-    return (mcugen_dsp_sums){{a0, a1, a2}, {s0, s1, s2}};
 }
 
-/* The accumulator that requantization takes, from A. */
-MCUGEN_KERNEL int32_t mcugen_dsp_total_a(mcugen_dsp_output o, int32_t a, int32_t bias)
+/* The same as the assembly for rows of any kind: exact is 1 for rows (bias, multiplier, shift). */
+MCUGEN_DSP_SHARED void mcugen_dsp_multiply_any(const mcugen_dsp_filter *f, const int32_t *x, int8_t *out,
+                                               int32_t out1, int32_t out2, int32_t exact)
 {
-    return o.rounding == MCUGEN_DSP_EXACT ? mcugen_wrapping_add(a, bias) : bias + a * 2;
-}
-
-/* The accumulator that requantization takes, from A and S. */
-MCUGEN_KERNEL int32_t mcugen_dsp_total_b(mcugen_dsp_output o, int32_t a, int32_t s, int32_t bias)
-{
-    const int32_t b256 = (int32_t)((uint32_t)s - (uint32_t)a);
-    return o.rounding == MCUGEN_DSP_EXACT ? mcugen_wrapping_add(b256 >> 8, bias) : bias + (b256 >> 7);
-}
-
-/* All outputs of three columns; the second and third pixel lie out1 and out2 bytes after the first. Columns
- * without a pixel of their own are given an earlier one's place, which is written later. */
-MCUGEN_KERNEL void mcugen_dsp_multiply(mcugen_dsp_filter f, mcugen_dsp_output o, const int32_t *x, int8_t *out,
-                                       int32_t out1, int32_t out2)
-{
-    const int32_t *r = f.requant;
-    const int8_t *w = f.weights;
-    int32_t tiles = f.pairs;
-    int32_t b_place = 1;
-    for (;;) {
-        for (; tiles > 0; tiles--) {
-            const mcugen_dsp_sums sum = mcugen_dsp_dot_3x2(x, w, f.blocks);
-            int8_t *const place[MCUGEN_DSP_COLUMNS] = {out, out + out1, out + out2};
-            for (int32_t i = MCUGEN_DSP_COLUMNS - 1; i >= 0; i--) {
-                const int32_t a = mcugen_dsp_total_a(o, sum.a[i], r[0]);
-                const int32_t b = mcugen_dsp_total_b(o, sum.a[i], sum.s[i], r[3]);
-                place[i][b_place] = (int8_t)mcugen_dsp_requantize(o, b, r[4], r[5]);
-                place[i][0] = (int8_t)mcugen_dsp_requantize(o, a, r[1], r[2]);
+    const mcugen_dsp_output o = {exact ? MCUGEN_DSP_EXACT : MCUGEN_DSP_AWAY, f->out_offset, f->act_min, f->act_max};
+    const int32_t doubling = exact ? 0 : 1;
+    const int8_t *weights = f->weights;
+    int8_t *place[MCUGEN_DSP_COLUMNS] = {out, out + out1, out + out2};
+    for (const int32_t *r = f->requant; r < f->singles_end; r += 6) {
+        const int32_t alone = r >= f->pairs_end;
+        for (int32_t i = MCUGEN_DSP_COLUMNS - 1; i >= 0; i--) {
+            int32_t a;
+            int32_t s;
+            mcugen_dsp_dot(f, x + i, weights, &a, &s);
+            const int32_t b = (int32_t)((uint32_t)s - (uint32_t)a) >> (8 - doubling);
+            a = mcugen_wrapping_shift_left(a, doubling);
+            if (!alone) {
+                place[i][1] = (int8_t)mcugen_dsp_requantize(o, mcugen_wrapping_add(b, r[3]), r[4], r[5]);
             }
-            w += 8 * f.blocks;
-            r += 6;
-            out += 1 + b_place;
+            place[i][0] = (int8_t)mcugen_dsp_requantize(o, mcugen_wrapping_add(a, r[0]), r[1], r[2]);
+            place[i] += alone ? 1 : 2;
         }
-        if (b_place == 0 || f.singles == 0) {
-            return;
-        }
-        tiles = f.singles;
-        b_place = 0;
+        weights += 8 * f->blocks;
     }
 }
 
-/* The instances of mcugen_dsp_multiply, shared by all layers of a model. */
-#define MCUGEN_DSP_SHARED static inline __attribute__((noinline))
-
-MCUGEN_DSP_SHARED void mcugen_dsp_multiply_up(const mcugen_dsp_filter *f, int32_t out_offset, const int32_t *x,
-                                              int8_t *out, int32_t out1, int32_t out2)
-{
-    const mcugen_dsp_output o = {MCUGEN_DSP_UP, out_offset, INT8_MIN, INT8_MAX};
-    mcugen_dsp_multiply(*f, o, x, out, out1, out2);
-}
-
-MCUGEN_DSP_SHARED void mcugen_dsp_multiply_away(const mcugen_dsp_filter *f, int32_t out_offset, const int32_t *x,
-                                                int8_t *out, int32_t out1, int32_t out2)
-{
-    const mcugen_dsp_output o = {MCUGEN_DSP_AWAY, out_offset, INT8_MIN, INT8_MAX};
-    mcugen_dsp_multiply(*f, o, x, out, out1, out2);
-}
-
-MCUGEN_DSP_SHARED void mcugen_dsp_multiply_clamp(const mcugen_dsp_filter *f, const mcugen_dsp_output *o,
-                                                 const int32_t *x, int8_t *out, int32_t out1, int32_t out2)
-{
-    const mcugen_dsp_output away = {MCUGEN_DSP_AWAY, o->out_offset, o->act_min, o->act_max};
-    mcugen_dsp_multiply(*f, away, x, out, out1, out2);
-}
-
-MCUGEN_DSP_SHARED void mcugen_dsp_multiply_exact(const mcugen_dsp_filter *f, const mcugen_dsp_output *o,
-                                                 const int32_t *x, int8_t *out, int32_t out1, int32_t out2)
-{
-    const mcugen_dsp_output exact = {MCUGEN_DSP_EXACT, o->out_offset, o->act_min, o->act_max};
-    mcugen_dsp_multiply(*f, exact, x, out, out1, out2);
-}
-
-/* The outputs of up to three columns; pixels lie pitch bytes apart. The instance is chosen by literals. */
-MCUGEN_KERNEL void mcugen_dsp_multiply_columns(const mcugen_dsp_filter *f, const mcugen_dsp_output *o,
+/* The outputs of up to three columns; pixels lie pitch bytes apart. The rounding and the clamp are literals. */
+MCUGEN_KERNEL void mcugen_dsp_multiply_columns(const mcugen_dsp_filter *f, mcugen_dsp_output o,
                                                const int32_t *x, int8_t *out, int32_t pitch, int32_t columns)
 {
     const int32_t out1 = columns > 1 ? pitch : 0;
     const int32_t out2 = columns > 2 ? 2 * pitch : 0;
-    const int32_t whole_range = o->act_min == INT8_MIN && o->act_max == INT8_MAX;
-    if (o->rounding == MCUGEN_DSP_EXACT) {
-        mcugen_dsp_multiply_exact(f, o, x, out, out1, out2);
-    } else if (!whole_range) {
-        mcugen_dsp_multiply_clamp(f, o, x, out, out1, out2);
-    } else if (o->rounding == MCUGEN_DSP_UP) {
-        mcugen_dsp_multiply_up(f, o->out_offset, x, out, out1, out2);
+    if (o.rounding == MCUGEN_DSP_EXACT) {
+        mcugen_dsp_multiply_any(f, x, out, out1, out2, 1);
+    } else if (o.act_min != INT8_MIN || o.act_max != INT8_MAX) {
+        mcugen_dsp_multiply_any(f, x, out, out1, out2, 0);
+    } else if (o.rounding == MCUGEN_DSP_UP) {
+        mcugen_dsp_multiply_up(f, x, out, out1, out2);
     } else {
-        mcugen_dsp_multiply_away(f, o->out_offset, x, out, out1, out2);
+        mcugen_dsp_multiply_away(f, x, out, out1, out2);
     }
 }
 

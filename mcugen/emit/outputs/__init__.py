@@ -10,13 +10,18 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from mcugen.compiled import Compiled
+from mcugen.emit.outputs.cmake import cmake_files
+from mcugen.emit.outputs.make import make_files
+from mcugen.emit.outputs.mbed import mbed_files
+from mcugen.emit.outputs.zephyr import zephyr_files
 from mcugen.manifest import Manifest
 
 Output: TypeAlias = Callable[[Compiled, Manifest, tuple[str, ...]], dict[str, str]]
 
-
-def _none(compiled: Compiled, manifest: Manifest, library: tuple[str, ...]) -> dict[str, str]:
-    return {}
-
-
-OUTPUTS: Mapping[str, Output] = {"cmake": _none}
+OUTPUTS: Mapping[str, Output] = {
+    "cmake": cmake_files,
+    "make": make_files,
+    "zephyr": zephyr_files,
+    "mbed": mbed_files,
+}
+"""The kinds by name; the first is the default."""

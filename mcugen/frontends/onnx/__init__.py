@@ -14,7 +14,7 @@ from mcugen.frontends.onnx.builder import Builder
 from mcugen.frontends.onnx.expose import expose_values
 from mcugen.frontends.onnx.folding import FOLDABLE, fold
 from mcugen.frontends.onnx.importers import CHANNELS_LAST, IMPORTERS, ORDER_AGNOSTIC
-from mcugen.frontends.onnx.node import STANDARD_DOMAINS, Node, Unsupported
+from mcugen.frontends.onnx.node import STANDARD_DOMAINS, Node, UnsupportedNodeError
 from mcugen.frontends.onnx.values import Const, Value, channels_last, identity, stored_shape, without_inserted
 from mcugen.ir import DType, Graph, Shape, Tensor
 
@@ -33,7 +33,7 @@ def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None)
     model = reading.parse(data, name)
     known = reading.constants(model, name)
     inputs = reading.inputs(model, known, shapes or {}, name)
-    builder = Builder(_all_names(model.graph), any(n.op_type == "QuantizeLinear" for n in model.graph.node))
+    builder = Builder(_all_names(model.graph))
     builder.values.update(known)
     notes = [i.note for i in inputs if i.note]
     layouts = {}
@@ -49,7 +49,9 @@ def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None)
 
 
 def _all_names(graph: GraphProto) -> set[str]:
-    return {n for node in graph.node for n in (*node.input, *node.output)} | {i.name for i in graph.initializer}
+    return {n for node in graph.node for n in (*node.input, *node.output)} | {
+        i.name for i in graph.initializer
+    }
 
 
 def _layout_note(what: str, name: str, shape: Shape) -> str:
@@ -94,7 +96,7 @@ def _import_nodes(b: Builder, model: ModelProto, file: str) -> None:
             continue
         try:
             _import_node(b, node, versions)
-        except Unsupported as problem:
+        except UnsupportedNodeError as problem:
             problems.append(f"{node.origin}: {problem}")
             lost.update(node.outputs)
         except (ValueError, IndexError) as error:
@@ -115,7 +117,7 @@ def _import_node(b: Builder, node: Node, versions: dict[str, int]) -> None:
     elif node.kind in IMPORTERS:
         IMPORTERS[node.kind](b, node)
     else:
-        raise Unsupported("the operator is not supported")
+        raise UnsupportedNodeError("the operator is not supported")
 
 
 def _finish(
@@ -130,7 +132,11 @@ def _finish(
             text = "is constant" if isinstance(value, Const) else "is produced by no node"
             raise ModelFormatError(f"output '{proto.name}' {text}", where=file)
         value = b.restored(value, without_inserted(value.perm))
-        if value.name in inputs or value.name in renames or (value.name != proto.name and value.name in names):
+        if (
+            value.name in inputs
+            or value.name in renames
+            or (value.name != proto.name and value.name in names)
+        ):
             value = _copied(b, value)
         if value.name != proto.name:
             if proto.name in b.tensors:

@@ -9,16 +9,15 @@ import numpy as np
 
 from mcugen import ops
 from mcugen.errors import ModelFormatError
-from mcugen.frontends.onnx.node import Node, Unsupported
+from mcugen.frontends.onnx.node import Node, UnsupportedNodeError
 from mcugen.frontends.onnx.values import (
     Const,
     Perm,
-    StoredIntegers,
     Value,
     identity,
     logical_shape,
     store,
-    stored_const_axis,
+    store_quant,
     stored_shape,
     without_inserted,
 )
@@ -37,16 +36,12 @@ def check_size(what: str, shape: Shape) -> None:
 
 
 class Builder:
-    """The state of an import: values by ONNX name, and the tensors and operators made so far.
+    """The state of an import: values by ONNX name, and the tensors and operators made so far."""
 
-    ``keep_integers`` says whether dequantized constants stay integers (QDQ models) or become float32.
-    """
-
-    def __init__(self, names: set[str], keep_integers: bool) -> None:
+    def __init__(self, names: set[str]) -> None:
         self.values: dict[str, Value | Const] = {}
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []
-        self.keep_integers = keep_integers
         self._reserved = names
         self._restored: dict[tuple[str, Perm], Value] = {}
         self._constants: dict[tuple[str, Perm], str] = {}
@@ -86,10 +81,10 @@ class Builder:
         return operand
 
     def const(self, node: Node, index: int, what: str) -> Const:
-        """An input that must be known at import time. Raises Unsupported, ModelFormatError."""
+        """An input that must be known at import time. Raises UnsupportedNodeError, ModelFormatError."""
         operand = self.required(node, index)
         if not isinstance(operand, Const):
-            raise Unsupported(f"{what} must be constant")
+            raise UnsupportedNodeError(f"{what} must be constant")
         return operand
 
     def optional_const(self, node: Node, index: int, what: str) -> Const | None:
@@ -111,27 +106,16 @@ class Builder:
         if key not in self._constants:
             plain = perm == identity(const.array.ndim) and const.name not in self.tensors
             name = const.name if plain else self.fresh(f"{const.name}/stored")
-            if const.integers is not None and self.keep_integers:
-                self._add_integers(name, const.integers, perm)
-            else:
-                self.add_array(name, store(const.array, perm))
+            self.add_array(name, store(const.array, perm), store_quant(const.quant, perm))
             self._constants[key] = name
         return self._constants[key]
 
-    def add_array(self, name: str, array: Array) -> None:
-        """Adds a float32 constant in stored order. Raises Unsupported for other than numbers."""
+    def add_array(self, name: str, array: Array, quant: QuantParams | None = None) -> None:
+        """Adds a float32 constant in stored order. Raises UnsupportedNodeError for other than numbers."""
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise Unsupported(f"constant '{name}' of type {array.dtype} is not supported")
+            raise UnsupportedNodeError(f"constant '{name}' of type {array.dtype} is not supported")
         data = np.ascontiguousarray(array, dtype=np.float32)
-        self.add_tensor(Tensor(name, DType.FLOAT32, tuple(data.shape), data=data))
-
-    def _add_integers(self, name: str, integers: StoredIntegers, perm: Perm) -> None:
-        quant = QuantParams(integers.scale, integers.zero_point, stored_const_axis(integers.axis, perm))
-        data = store(integers.array, perm)
-        source = self.fresh(f"{name}/integers")
-        self.add_tensor(Tensor(source, DType(data.dtype.name), tuple(data.shape), quant, data))
-        self.add_tensor(Tensor(name, DType.FLOAT32, tuple(data.shape)))
-        self.ops.append(ops.Dequantize(inputs=(source,), outputs=(name,)))
+        self.add_tensor(Tensor(name, DType.FLOAT32, tuple(data.shape), quant, data))
 
     # Operators
 
@@ -151,14 +135,18 @@ class Builder:
         self.ops.append(op)
         return tuple(values)
 
-    def emit_to(self, node: Node, kind: type[Op], inputs: tuple[str, ...], perm: Perm, **fields: Any) -> Value:
+    def emit_to(
+        self, node: Node, kind: type[Op], inputs: tuple[str, ...], perm: Perm, **fields: Any
+    ) -> Value:
         """Appends the operator that computes the node's first output, and binds that output to it."""
         op = kind(inputs=inputs, outputs=(node.output,), origin=node.origin, **fields)
         (value,) = self.emit(op, perm)
         self.values[node.output] = value
         return value
 
-    def emit_step(self, node: Node, kind: type[Op], inputs: tuple[str, ...], perm: Perm, **fields: Any) -> Value:
+    def emit_step(
+        self, node: Node, kind: type[Op], inputs: tuple[str, ...], perm: Perm, **fields: Any
+    ) -> Value:
         """Appends an operator on the way to the node's output, under a name of its own."""
         name = self.fresh(f"{node.output}/{kind.kind.lower()}")
         (value,) = self.emit(kind(inputs=inputs, outputs=(name,), origin=node.origin, **fields), perm)
@@ -186,5 +174,7 @@ class Builder:
                 return value
         name = self.fresh(f"{value.name}/reshaped")
         shape = stored_shape(value.shape, perm)
-        (value,) = self.emit(ops.Reshape(inputs=(value.name,), outputs=(name,), shape=shape, origin=origin), perm)
+        (value,) = self.emit(
+            ops.Reshape(inputs=(value.name,), outputs=(name,), shape=shape, origin=origin), perm
+        )
         return value

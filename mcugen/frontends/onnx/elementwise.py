@@ -44,7 +44,7 @@ def leaky_relu(b: Builder, node: Node) -> None:
 
 def prelu(b: Builder, node: Node) -> None:
     slope = b.const(node, 1, "the slope")
-    require(np.all(slope.array == slope.array.flat[0]), "all slopes must be equal")
+    require(bool(np.all(slope.array == slope.array.flat[0])), "all slopes must be equal")
     _unary(b, node, ops.LeakyRelu, alpha=float(slope.array.flat[0]))
 
 
@@ -110,16 +110,10 @@ def _const_operand(b: Builder, const: Const, rank: int, perm: Perm) -> str:
     shape: Shape = (1,) * (rank - const.array.ndim) + const.shape
     array = store(const.array.reshape(shape), perm)
     leading = next((i for i, n in enumerate(array.shape) if n > 1), max(array.ndim - 1, 0))
-    if const.integers is None or not b.keep_integers:
-        name = b.fresh(f"{const.name}/operand")
-        b.add_array(name, array.reshape(array.shape[leading:]))
-        return name
-    # Quantized constants keep all axes: their integers are stored by the same permutation.
-    require(const.array.ndim == rank or const.integers.axis is None, "per-channel operands must have the full rank")
-    integers = const.integers.__class__(
-        const.integers.array.reshape(shape), const.integers.scale, const.integers.zero_point, const.integers.axis
-    )
-    return b.constant(Const(const.name, const.array.reshape(shape), integers), perm)
+    name = b.fresh(f"{const.name}/operand")
+    quant = const.quant if const.quant is not None and const.quant.axis is None else None
+    b.add_array(name, array.reshape(array.shape[leading:]), quant)
+    return name
 
 
 def _binary(b: Builder, node: Node, kind: type[Op], reciprocal: bool = False) -> None:

@@ -16,11 +16,13 @@ def value_names(data: bytes) -> set[str]:
 
 
 def expose_values(data: bytes, names: Iterable[str], shapes: Mapping[str, Shape] | None = None) -> bytes:
-    """The model with the named values as its only outputs, in that order; ``shapes`` fixes input dimensions."""
+    """The model with the named values as its only outputs, in order; ``shapes`` fixes input dimensions."""
     model = ModelProto.FromString(data)
     del model.graph.output[:]
     model.graph.output.extend(ValueInfoProto(name=name) for name in names)
     for proto in model.graph.input:
-        for dim, size in zip(proto.type.tensor_type.shape.dim, (shapes or {}).get(proto.name, ()), strict=False):
+        for dim, size in zip(
+            proto.type.tensor_type.shape.dim, (shapes or {}).get(proto.name, ()), strict=False
+        ):
             dim.dim_value = size
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

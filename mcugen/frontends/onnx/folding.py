@@ -13,13 +13,18 @@ from mcugen.frontends.onnx.node import Node
 from mcugen.frontends.onnx.values import Const
 from mcugen.ir import Array, Shape
 
-_NO_LARGER_THAN_BROADCAST = frozenset(
-    "Abs Add And Cast Ceil Clip Concat Constant Cos Div Equal Erf Exp Flatten Floor Gather Greater GreaterOrEqual "
-    "Identity Less LessOrEqual Log Max Min Mod Mul Neg Not Or Pow QuantizeLinear Reciprocal ReduceMax ReduceMean "
-    "ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Sin Size Slice Split Sqrt Squeeze Sub Tanh "
-    "Transpose Unsqueeze Where Xor".split()
-)
-FOLDABLE = _NO_LARGER_THAN_BROADCAST | {"ConstantOfShape", "Expand", "Range", "Tile"}
+# Operators whose results are no larger than their inputs broadcast together.
+_NO_LARGER = frozenset(
+    [
+        "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "Constant", "Cos", "Div", "Equal", "Erf",
+        "Exp", "Flatten", "Floor", "Gather", "Greater", "GreaterOrEqual", "Identity", "Less",
+        "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear",
+        "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu",
+        "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt",
+        "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where", "Xor",
+    ]
+)  # fmt: skip
+FOLDABLE = _NO_LARGER | {"ConstantOfShape", "Expand", "Range", "Tile"}
 
 
 def _dims(array: Array) -> Shape:

@@ -56,9 +56,14 @@ IMPORTERS: dict[str, Importer] = {
 
 # Operators that want channels last, and those that pass the storage order of their input on.
 CHANNELS_LAST = frozenset(
-    "AveragePool BatchNormalization Conv GlobalAveragePool GlobalMaxPool MaxPool".split()
+    [
+        "AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
+    ]
 )  # fmt: skip
 ORDER_AGNOSTIC = frozenset(
-    "Add Cast Clip Concat DequantizeLinear Div Dropout HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Pad "
-    "QuantizeLinear Relu Sigmoid Slice Split Sub Tanh".split()
-)
+    [
+        "Add", "Cast", "Clip", "Concat", "DequantizeLinear", "Div", "Dropout", "HardSigmoid",
+        "HardSwish", "Identity", "LeakyRelu", "Mul", "PRelu", "Pad", "QuantizeLinear", "Relu",
+        "Sigmoid", "Slice", "Split", "Sub", "Tanh",
+    ]
+)  # fmt: skip

@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of a sliding window in two dimensions; ``extra`` is what ceil_mode adds below and right."""
+    """The geometry of a sliding window; ``extra`` is what ceil_mode adds below and on the right."""
 
     kernel: Pair
     stride: Pair
@@ -46,11 +46,16 @@ def _same_padding(size: int, kernel: int, stride: int, dilation: int, upper: boo
     return (small, large) if upper else (large, small)
 
 
-def _padding(node: Node, hw: Pair, kernel: Pair, stride: Pair, dilation: Pair, rank: int) -> tuple[Pair, Pair]:
+def _padding(
+    node: Node, hw: Pair, kernel: Pair, stride: Pair, dilation: Pair, rank: int
+) -> tuple[Pair, Pair]:
     """((top, bottom), (left, right)) from pads or auto_pad."""
     auto = node.string("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        sides = [_same_padding(*args, auto == "SAME_UPPER") for args in zip(hw, kernel, stride, dilation, strict=True)]
+        sides = [
+            _same_padding(*args, auto == "SAME_UPPER")
+            for args in zip(hw, kernel, stride, dilation, strict=True)
+        ]
         return sides[0], sides[1]
     require(auto in ("NOTSET", "VALID"), f"auto_pad {auto} is not supported")
     pads = (node.ints("pads") or (0,) * 2 * rank) if auto == "NOTSET" else (0,) * 2 * rank
@@ -87,7 +92,7 @@ def _window(node: Node, x: Value, kernel: Shape | None) -> Window:
 
 
 def _image(b: Builder, node: Node) -> Value:
-    """The first input, stored channels last. Raises Unsupported for other than 1D and 2D images."""
+    """The first input, stored channels last. Raises UnsupportedNodeError for other than 1D and 2D images."""
     x = b.value(node, 0)
     require(x.rank in (3, 4), "inputs have shape (N, C, L) or (N, C, H, W)")
     return b.restored(x, channels_last(x.rank), node.origin)
@@ -122,7 +127,8 @@ def conv(b: Builder, node: Node) -> None:
     fields = {} if depthwise else {"groups": groups}
     b.emit_to(
         node, kind, (x.name, stored, _bias(b, node, 2)), x.perm,
-        kernel=window.kernel, stride=window.stride, dilation=window.dilation, padding=window.padding, **fields,
+        kernel=window.kernel, stride=window.stride, dilation=window.dilation, padding=window.padding,
+        **fields,
     )  # fmt: skip
 
 
@@ -194,7 +200,10 @@ def _vector(b: Builder, bias: Const, outputs: int) -> str:
     """The bias as one value per output."""
     if bias.shape == (outputs,):
         return b.constant(bias, (0,))
-    require(bias.array.size in (1, outputs) and max(bias.shape, default=1) == bias.array.size, "one bias per output")
+    require(
+        bias.array.size in (1, outputs) and max(bias.shape, default=1) == bias.array.size,
+        "one bias per output",
+    )
     spread = np.broadcast_to(bias.array.reshape(-1), (outputs,))
     return b.constant(Const(f"{bias.name}/vector", spread), (0,))
 

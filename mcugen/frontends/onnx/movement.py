@@ -67,7 +67,11 @@ def _axes(b: Builder, node: Node) -> Shape | None:
 def squeeze(b: Builder, node: Node) -> None:
     x = b.value(node, 0)
     axes = _axes(b, node)
-    drop = {a for a, n in enumerate(x.shape) if n == 1} if axes is None else {normalized_axis(a, x.rank) for a in axes}
+    drop = (
+        {a for a, n in enumerate(x.shape) if n == 1}
+        if axes is None
+        else {normalized_axis(a, x.rank) for a in axes}
+    )
     if any(x.shape[a] != 1 for a in drop):
         raise ModelFormatError(f"axes {sorted(drop)} of {x.shape} are not all 1", where=node.origin)
     _reshape_to(b, node, x, tuple(n for a, n in enumerate(x.shape) if a not in drop))
@@ -106,7 +110,9 @@ def pad(b: Builder, node: Node) -> None:
     fill = b.optional_const(node, 2, "the padding value")
     value = node.float("value", 0.0) if fill is None else float(fill.array.reshape(-1)[0])
     chosen = b.optional_const(node, 3, "the axes")
-    axes = identity(x.rank) if chosen is None else tuple(normalized_axis(a, x.rank) for a in _integers(chosen))
+    axes = (
+        identity(x.rank) if chosen is None else tuple(normalized_axis(a, x.rank) for a in _integers(chosen))
+    )
     if pads is None or len(pads) != 2 * len(axes):
         raise ModelFormatError(f"padding {pads} for {x.shape}", where=node.origin)
     require(min(pads, default=0) >= 0, "padding must not be negative")
@@ -126,7 +132,8 @@ def concat(b: Builder, node: Node) -> None:
     axis = normalized_axis(node.int("axis", 0), rank)
     perm = common_perm([o for o in operands if isinstance(o, Value)], rank)
     names = tuple(
-        b.constant(o, perm) if isinstance(o, Const) else b.restored(o, perm, node.origin).name for o in operands
+        b.constant(o, perm) if isinstance(o, Const) else b.restored(o, perm, node.origin).name
+        for o in operands
     )
     b.emit_to(node, ops.Concat, names, perm, axis=perm.index(axis))
 
@@ -156,7 +163,9 @@ def _slice_axis(start: int, end: int, step: int, size: int) -> tuple[int, int]:
     return indices[0], len(indices)
 
 
-def _strided_slice(b: Builder, node: Node, x: Value, begin: list[int], size: list[int], step: list[int]) -> Value:
+def _strided_slice(
+    b: Builder, node: Node, x: Value, begin: list[int], size: list[int], step: list[int]
+) -> Value:
     fields = {
         "begin": _inserted_free(b, x, tuple(begin), 0),
         "size": _inserted_free(b, x, tuple(size), 1),

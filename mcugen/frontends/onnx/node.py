@@ -17,14 +17,14 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
 
 
-class Unsupported(Exception):
+class UnsupportedNodeError(Exception):
     """Raised by an importer: the constraint that the node violates, as one sentence without full stop."""
 
 
 def require(condition: bool, text: str) -> None:
-    """Raises Unsupported(text) unless the condition holds."""
+    """Raises UnsupportedNodeError(text) unless the condition holds."""
     if not condition:
-        raise Unsupported(text)
+        raise UnsupportedNodeError(text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Node:
         return self.outputs[0]
 
     def require_no_more_outputs(self, count: int = 1) -> None:
-        """Raises Unsupported when the node gives more than ``count`` outputs."""
+        """Raises UnsupportedNodeError when the node gives more than ``count`` outputs."""
         require(not any(self.outputs[count:]), f"only the first {count} output(s) are supported")
 
     @cached_property

@@ -7,8 +7,8 @@ from onnx import TensorProto
 
 from mcugen import ops
 from mcugen.frontends.onnx.builder import Builder
-from mcugen.frontends.onnx.node import Node, Unsupported, require
-from mcugen.frontends.onnx.values import Const, StoredIntegers, Value, normalized_axis
+from mcugen.frontends.onnx.node import Node, UnsupportedNodeError, require
+from mcugen.frontends.onnx.values import Const, normalized_axis
 from mcugen.ir import Array, DType, QuantParams
 
 _ACTIVATION_TYPES = {"int8": DType.INT8, "uint8": DType.UINT8}
@@ -31,7 +31,7 @@ def _activation_quant(b: Builder, node: Node, default_dtype: str) -> tuple[DType
     require(scale.size == 1, "activations have one scale per tensor")
     dtype = _ACTIVATION_TYPES.get(zero_point.dtype.name)
     if dtype is None:
-        raise Unsupported(f"activations are int8 or uint8, not {zero_point.dtype.name}")
+        raise UnsupportedNodeError(f"activations are int8 or uint8, not {zero_point.dtype.name}")
     return dtype, QuantParams.per_tensor(float(scale[0]), int(zero_point[0]))
 
 
@@ -57,7 +57,7 @@ def dequantize_linear(b: Builder, node: Node) -> None:
 
 
 def _dequantized_constant(b: Builder, node: Node, const: Const) -> Const:
-    """A constant that remembers its integers."""
+    """A constant that remembers its quantization."""
     require(const.array.dtype.name in _CONSTANT_TYPES, "quantized constants are int8, uint8 or int32")
     scale, zero_point = _parameters(b, node, const.array.dtype.name)
     axis, shape = None, [1] * const.array.ndim
@@ -67,11 +67,6 @@ def _dequantized_constant(b: Builder, node: Node, const: Const) -> Const:
         shape[axis] = -1
     centred = const.array.astype(np.int64) - zero_point.astype(np.int64).reshape(shape)
     real = centred.astype(np.float32) * scale.reshape(shape)
-    integers = StoredIntegers(
-        const.array, tuple(float(s) for s in scale), tuple(int(z) for z in zero_point), axis
-    )
-    return Const(node.output, real.astype(np.float32).reshape(const.shape), integers)
-
-
-def is_run_time(operand: Value | Const) -> bool:
-    return isinstance(operand, Value)
+    offset = 128 if const.array.dtype == np.uint8 else 0
+    quant = QuantParams(tuple(float(s) for s in scale), tuple(int(z) - offset for z in zero_point), axis)
+    return Const(node.output, real.astype(np.float32).reshape(const.shape), quant)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 import onnx.inliner
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 from mcugen.errors import InputError, ModelFormatError, UnsupportedModelError
@@ -29,7 +29,10 @@ class Input:
 
 
 def parse(data: bytes, file: str) -> ModelProto:
-    """The model. Raises ModelFormatError for what is not an ONNX model, UnsupportedModelError for an old opset."""
+    """The model.
+
+    Raises ModelFormatError for what is not an ONNX model, UnsupportedModelError for an old opset.
+    """
     try:
         model = ModelProto.FromString(data)
     except DecodeError as error:
@@ -70,7 +73,9 @@ def constants(model: ModelProto, file: str) -> dict[str, Const]:
     return found
 
 
-def inputs(model: ModelProto, known: Mapping[str, Const], shapes: Mapping[str, Shape], file: str) -> list[Input]:
+def inputs(
+    model: ModelProto, known: Mapping[str, Const], shapes: Mapping[str, Shape], file: str
+) -> list[Input]:
     """The inputs that are not initializers. Raises InputError for dimensions that nobody gives."""
     protos = [i for i in model.graph.input if i.name not in known]
     names = [i.name for i in protos]
@@ -86,7 +91,9 @@ def _input(proto: ValueInfoProto, given: Shape | None, file: str) -> Input:
     kind = proto.type.tensor_type
     if kind.elem_type != TensorProto.FLOAT:
         known = kind.elem_type in TensorProto.DataType.values()
-        text = TensorProto.DataType.Name(kind.elem_type).lower() if known and kind.elem_type else "not a tensor"
+        text = (
+            TensorProto.DataType.Name(kind.elem_type).lower() if known and kind.elem_type else "not a tensor"
+        )
         raise UnsupportedModelError(f"inputs of ONNX models are float32, this one is {text}", where=where)
     declared: list[int | str] = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
     if given is not None:
@@ -99,10 +106,14 @@ def _input(proto: ValueInfoProto, given: Shape | None, file: str) -> Input:
 
 
 def _check_given(given: Shape, declared: list[int | str], has_shape: bool, where: str) -> None:
-    fits = len(given) == len(declared) and all(isinstance(d, str) or d == n for n, d in zip(given, declared))
+    fits = len(given) == len(declared) and all(
+        isinstance(d, str) or d == n for n, d in zip(given, declared, strict=True)
+    )
     if has_shape and not fits:
         dims = ",".join(map(str, declared))
-        raise InputError(f"{','.join(map(str, given))} does not fit the model's {dims}", where=f"--shape for {where}")
+        raise InputError(
+            f"{','.join(map(str, given))} does not fit the model's {dims}", where=f"--shape for {where}"
+        )
 
 
 def _fixed(name: str, declared: list[int | str], has_shape: bool, where: str) -> tuple[Shape, str]:

@@ -1,8 +1,8 @@
 """Values during import, and the arithmetic of their storage order.
 
-A value's *logical* axes are those of the ONNX file (NCHW for images). Its *stored* axes are those of the tensor in
-the graph (NHWC). ``perm[i]`` is the logical axis stored as axis i, or ``INSERTED`` for an axis of size 1 that the
-file does not have (a one-dimensional convolution runs as a two-dimensional one of height 1).
+A value's *logical* axes are those of the ONNX file (NCHW for images). Its *stored* axes are those of the
+tensor in the graph (NHWC). ``perm[i]`` is the logical axis stored as axis i, or ``INSERTED`` for an axis of
+size 1 that the file does not have (a one-dimensional convolution runs as a two-dimensional one of height 1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mcugen.ir import Array, Shape
+from mcugen.ir import Array, QuantParams, Shape
 
 Perm: TypeAlias = tuple[int, ...]
 
@@ -21,22 +21,16 @@ INSERTED = -1
 
 
 @dataclass(frozen=True, eq=False)
-class StoredIntegers:
-    """The integers behind a dequantized constant; scale and zero point per tensor (axis None) or per ``axis``."""
-
-    array: Array
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-    axis: int | None
-
-
-@dataclass(frozen=True, eq=False)
 class Const:
-    """A value known at import time, with logical axes."""
+    """A float value known at import time, with logical axes.
+
+    ``quant`` is set for constants that the file stores as integers: ``array`` is then a multiple of its
+    scales. Zero points are those of int8 even where the file has uint8.
+    """
 
     name: str
     array: Array
-    integers: StoredIntegers | None = None
+    quant: QuantParams | None = None
 
     @property
     def shape(self) -> Shape:
@@ -93,16 +87,18 @@ def logical_shape(stored: Shape, perm: Perm) -> Shape:
 
 
 def store(array: Array, perm: Perm) -> Array:
-    """A logical array in stored order. Logical axes that ``perm`` does not name must have size 1 and are dropped."""
+    """A logical array in stored order. Axes that ``perm`` does not name must have size 1 and are dropped."""
     kept = without_inserted(perm)
     dropped = [a for a in range(array.ndim) if a not in kept]
     rest = array.transpose(*kept, *dropped)
     return np.ascontiguousarray(rest).reshape(stored_shape(array.shape, perm))
 
 
-def stored_const_axis(axis: int | None, perm: Perm) -> int | None:
-    """Where the axis of a per-channel quantization goes."""
-    return None if axis is None else perm.index(axis)
+def store_quant(quant: QuantParams | None, perm: Perm) -> QuantParams | None:
+    """The quantization of a constant after ``store``."""
+    if quant is None or quant.axis is None:
+        return quant
+    return QuantParams(quant.scale, quant.zero_point, perm.index(quant.axis))
 
 
 def normalized_axis(axis: int, rank: int) -> int:
@@ -132,8 +128,8 @@ def _matching_groups(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> list
 def reshaped_order(value: Value, shape: Shape) -> tuple[int, ...] | None:
     """The storage order of the logical axes after a logical reshape that leaves memory as it is.
 
-    None when the reshape mixes axes that are not stored side by side, so that the value must be put in logical
-    order first. Raises ValueError when the numbers of elements differ.
+    None when the reshape mixes axes that are not stored side by side, so that the value must be put in
+    logical order first. Raises ValueError when the numbers of elements differ.
     """
     if math.prod(value.shape) != math.prod(shape):
         raise ValueError(f"{value.shape} cannot be reshaped to {shape}")

@@ -18,7 +18,7 @@ typedef struct {
     uint8_t *memory;          /* with guards of port_guard bytes on each side */
 } buffer;
 
-static uint32_t words[MAX_CASE_WORDS];
+static uint32_t words[MAX_CASE_WORDS] DRIVER_POOL;
 static buffer buffers[MAX_BUFFERS];
 static uint32_t reports;
 

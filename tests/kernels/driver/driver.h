@@ -20,6 +20,13 @@ extern const uint32_t check_params_size;
 extern const uint32_t check_argument_count;
 void check_call(const void *params, void *const *arguments);
 
+/* Where large arrays go; the build says it for boards. */
+#ifdef DRIVER_POOL_SECTION
+#define DRIVER_POOL __attribute__((aligned(16), section(DRIVER_POOL_SECTION)))
+#else
+#define DRIVER_POOL
+#endif
+
 /* ---- from the port: target or host ----------------------------------------------------------------------
  */
 

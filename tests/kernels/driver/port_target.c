@@ -7,7 +7,7 @@
 
 const uint32_t port_guard = 48;
 
-static uint8_t pool[POOL_BYTES] __attribute__((aligned(16), section(DRIVER_POOL_SECTION)));
+static uint8_t pool[POOL_BYTES] DRIVER_POOL;
 static uint32_t used;
 static int32_t file = -1;
 static int counting;

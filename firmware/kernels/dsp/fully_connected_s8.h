@@ -1,0 +1,235 @@
+/*
+ * Fully connected layer on the DSP extension, for one or two rows (more are columns of matmul.h).
+ *
+ * A row is expanded to int16 once: (x0,x2) (x1,x3) for each block of four values. Weights are packed as in
+ * matmul.h, but for two pairs of channels at a time; a block of such a quad is 16 bytes: the lanes for (x0,x2)
+ * and (x1,x3) of the first pair, then of the second.
+ */
+#ifndef MCUGEN_DSP_FULLY_CONNECTED_S8_H
+#define MCUGEN_DSP_FULLY_CONNECTED_S8_H
+
+#include <stdint.h>
+
+#include "../common/compiler.h"
+#include "../common/fixedpoint.h"
+#include "arith.h"
+
+/* in_n values are ``blocks`` blocks of four. alone: 1 if weights cannot share lanes: then a pair of channels has
+ * only its first, and a quad two instead of four. */
+typedef struct {
+    int32_t rows, in_n, out_n;
+    int32_t blocks, alone;
+    int32_t rounding, out_offset;
+    int32_t act_min, act_max;
+} mcugen_dsp_fully_connected_params;
+
+/* Some quads of a row; the assembly knows the order of the fields and moves weights, requant, out and
+ * quads on.
+ * loops, entry: rounds of four blocks after the first block, and the block at which the first round is entered
+ *               (4: no rounds).
+ * place:        where the outputs of a quad go, from its first; a later one is written earlier.
+ * step:         from a quad's outputs to the next one's.
+ * address:      the assembly's own. */
+typedef struct {
+    const int32_t *row;
+    const int8_t *weights;
+    const int32_t *requant;
+    int8_t *out;
+    int32_t loops, entry;
+    int32_t out_offset;
+    int32_t quads;
+    int32_t place[3];
+    int32_t step;
+    int32_t address;
+    int32_t blocks;
+} mcugen_dsp_quads;
+
+/* One block: 14 instructions for 16 products. r0 row, r1 r2 values, r3 r4 r5 r7 lanes, r6 weights, r8 r10 the
+ * sums A of two pairs, r9 r11 their sums S. */
+#define MCUGEN_DSP_QUAD_BLOCK                                                                                \
+    "ldm    r6!, {r3, r4, r5, r7} \n"                                                                        \
+    "ldrd   r1, r2, [r0], #8      \n"                                                                        \
+    "smlad  r9, r3, r1, r9        \n"                                                                        \
+    "sxtb16 r3, r3                \n"                                                                        \
+    "smlad  r11, r5, r1, r11      \n"                                                                        \
+    "sxtb16 r5, r5                \n"                                                                        \
+    "smlad  r8, r3, r1, r8        \n"                                                                        \
+    "smlad  r10, r5, r1, r10      \n" MCUGEN_DSP_QUAD_HALF_BLOCK
+
+#define MCUGEN_DSP_QUAD_HALF_BLOCK                                                                           \
+    "smlad  r9, r4, r2, r9        \n"                                                                        \
+    "sxtb16 r4, r4                \n"                                                                        \
+    "smlad  r11, r7, r2, r11      \n"                                                                        \
+    "sxtb16 r7, r7                \n"                                                                        \
+    "smlad  r8, r4, r2, r8        \n"                                                                        \
+    "smlad  r10, r7, r2, r10      \n"
+
+#define MCUGEN_DSP_QUAD_FIRST_BLOCK                                                                          \
+    "ldm    r6!, {r3, r4, r5, r7} \n"                                                                        \
+    "ldrd   r1, r2, [r0], #8      \n"                                                                        \
+    "smuad  r9, r3, r1            \n"                                                                        \
+    "sxtb16 r3, r3                \n"                                                                        \
+    "smuad  r11, r5, r1           \n"                                                                        \
+    "sxtb16 r5, r5                \n"                                                                        \
+    "smuad  r8, r3, r1            \n"                                                                        \
+    "smuad  r10, r5, r1           \n" MCUGEN_DSP_QUAD_HALF_BLOCK
+
+/* One output from twice its sum without the bias: r1 2 bias, r2 multiplier, r3 shift. */
+#define MCUGEN_DSP_QUAD_OUTPUT(sum, shifted, ties)                                                           \
+    "ldm    r0!, {r1, r2, r3}           \n"                                                                  \
+    "add    " sum ", r1, " sum ", " shifted " \n"                                                           \
+    "smmulr " sum ", " sum ", r2        \n" ties(sum)                                                        \
+    "smmlsr " sum ", " sum ", r3, r7    \n"                                                                  \
+    "ssat   " sum ", #8, " sum "        \n"
+
+#define MCUGEN_DSP_QUAD_UP(sum) ""
+#define MCUGEN_DSP_QUAD_AWAY(sum) "add " sum ", " sum ", " sum ", asr #31 \n"
+
+/* The body of void f(mcugen_dsp_quads *q). A quad takes 14 instructions a block, 2 for four blocks, and 44 (48
+ * with ties away). lr holds q, r12 counts. */
+#define MCUGEN_DSP_QUADS(ties)                                                                               \
+    "push   {r4-r11, lr}     \n"                                                                             \
+    "mov    lr, r0           \n"                                                                             \
+    "adr    r1, 7f           \n"                                                                             \
+    "ldr    r2, [lr, #20]    \n"                                                                             \
+    "ldrh   r3, [r1, r2, lsl #1] \n"                                                                         \
+    "sub    r1, r3           \n"                                                                             \
+    "orr    r1, #1           \n"                                                                             \
+    "str    r1, [lr, #48]    \n"                                                                             \
+    "ldr    r6, [lr, #4]     \n"                                                                             \
+    "1:                      \n"                                                                             \
+    "ldr    r0, [lr]         \n" MCUGEN_DSP_QUAD_FIRST_BLOCK                                                 \
+    "ldr    r12, [lr, #16]   \n"                                                                             \
+    "ldr    r1, [lr, #48]    \n"                                                                             \
+    "bx     r1               \n"                                                                             \
+    "2:                      \n" MCUGEN_DSP_QUAD_BLOCK                                                       \
+    "3:                      \n" MCUGEN_DSP_QUAD_BLOCK                                                       \
+    "4:                      \n" MCUGEN_DSP_QUAD_BLOCK                                                       \
+    "5:                      \n" MCUGEN_DSP_QUAD_BLOCK                                                       \
+    "subs   r12, #1          \n"                                                                             \
+    "bne    2b               \n"                                                                             \
+    "6:                      \n"                                                                             \
+    "ldr    r0, [lr, #8]     \n"                                                                             \
+    "ldr    r7, [lr, #24]    \n"                                                                             \
+    "sub    r9, r9, r8       \n"                                                                             \
+    "sub    r11, r11, r10    \n" MCUGEN_DSP_QUAD_OUTPUT("r8", "lsl #1", ties)                                \
+        MCUGEN_DSP_QUAD_OUTPUT("r9", "asr #7", ties) MCUGEN_DSP_QUAD_OUTPUT("r10", "lsl #1", ties)           \
+            MCUGEN_DSP_QUAD_OUTPUT("r11", "asr #7", ties)                                                    \
+    "ldr    r1, [lr, #12]    \n"                                                                             \
+    "str    r0, [lr, #8]     \n"                                                                             \
+    "ldrd   r0, r2, [lr, #28] \n"                                                                            \
+    "ldrd   r3, r4, [lr, #36] \n"                                                                            \
+    "strb   r11, [r1, r4]    \n"                                                                             \
+    "strb   r10, [r1, r3]    \n"                                                                             \
+    "strb   r9, [r1, r2]     \n"                                                                             \
+    "strb   r8, [r1]         \n"                                                                             \
+    "ldr    r2, [lr, #44]    \n"                                                                             \
+    "add    r1, r2           \n"                                                                             \
+    "str    r1, [lr, #12]    \n"                                                                             \
+    "subs   r0, #1           \n"                                                                             \
+    "str    r0, [lr, #28]    \n"                                                                             \
+    "bne    1b               \n"                                                                             \
+    "str    r6, [lr, #4]     \n"                                                                             \
+    "pop    {r4-r11, pc}     \n"                                                                             \
+    ".align 2                \n"                                                                             \
+    "7:                      \n"                                                                             \
+    ".hword 7b - 2b, 7b - 3b, 7b - 4b, 7b - 5b, 7b - 6b \n"
+
+MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_quads_up(MCUGEN_DSP_PARAM mcugen_dsp_quads *q)
+{
+    __asm volatile(MCUGEN_DSP_QUADS(MCUGEN_DSP_QUAD_UP));
+}
+
+MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_quads_away(MCUGEN_DSP_PARAM mcugen_dsp_quads *q)
+{
+    __asm volatile(MCUGEN_DSP_QUADS(MCUGEN_DSP_QUAD_AWAY));
+}
+
+/* The same for any rounding and clamp. */
+MCUGEN_DSP_SHARED void mcugen_dsp_quads_any(mcugen_dsp_quads *q, const mcugen_dsp_output *o)
+{
+    const int32_t exact = o->rounding == MCUGEN_DSP_EXACT;
+    for (; q->quads > 0; q->quads--) {
+        int32_t sums[4] = {0, 0, 0, 0};
+        for (int32_t half = 0; half < 2 * q->blocks; half++) {
+            for (int32_t pair = 0; pair < 2; pair++) {
+                const uint32_t lanes = mcugen_load_word(q->weights + 16 * (half / 2) + 8 * pair + 4 * (half & 1));
+                sums[2 * pair] = __smlad(mcugen_dsp_even(lanes), q->row[half], sums[2 * pair]);
+                sums[2 * pair + 1] = __smlad((int16x2_t)lanes, q->row[half], sums[2 * pair + 1]);
+            }
+        }
+        for (int32_t i = 3; i >= 0; i--) {
+            const int32_t *const r = q->requant + 3 * i;
+            int32_t sum = sums[i];
+            if (i % 2 == 1) {
+                sum = (int32_t)((uint32_t)sum - (uint32_t)sums[i - 1]) >> 8;
+            }
+            sum = exact ? sum : mcugen_wrapping_shift_left(sum, 1);
+            q->out[i == 0 ? 0 : q->place[i - 1]] =
+                (int8_t)mcugen_dsp_requantize(*o, mcugen_wrapping_add(sum, r[0]), r[1], r[2]);
+        }
+        q->weights += 16 * q->blocks;
+        q->requant += 12;
+        q->out += q->step;
+    }
+}
+
+/* ``quads`` quads with ``outputs`` channels each. */
+MCUGEN_KERNEL void mcugen_dsp_run_quads(mcugen_dsp_quads *q, mcugen_dsp_output o, int32_t quads, int32_t outputs,
+                                        int32_t alone)
+{
+    if (quads == 0) {
+        return;
+    }
+    q->quads = quads;
+    q->step = outputs;
+    for (int32_t i = 1; i < 4; i++) {
+        q->place[i - 1] = mcugen_min(alone ? i / 2 : i, outputs - 1);
+    }
+    if (o.rounding == MCUGEN_DSP_EXACT || o.act_min != INT8_MIN || o.act_max != INT8_MAX) {
+        mcugen_dsp_quads_any(q, &o);
+    } else if (o.rounding == MCUGEN_DSP_UP) {
+        mcugen_dsp_quads_up(q);
+    } else {
+        mcugen_dsp_quads_away(q);
+    }
+}
+
+/* The values of a row; beyond its end they do not matter, the weights are zero there. */
+MCUGEN_KERNEL void mcugen_dsp_expand_row(int32_t *row, const int8_t *input, int32_t n)
+{
+    for (int32_t i = 0; i < n / 4; i++) {
+        const uint32_t word = mcugen_load_word(input + 4 * i);
+        row[2 * i] = mcugen_dsp_even(word);
+        row[2 * i + 1] = mcugen_dsp_odd(word);
+    }
+    int16_t *const rest = (int16_t *)(row + n / 4 * 2);
+    for (int32_t i = 0; i < n % 4; i++) {
+        rest[2 * (i & 1) + (i >> 1)] = input[(n & ~3) + i];
+    }
+}
+
+MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp(const mcugen_dsp_fully_connected_params *p, const int8_t *input,
+                                                 const int8_t *weights, const int32_t *requant, int8_t *output,
+                                                 void *scratch)
+{
+    const mcugen_dsp_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
+    const int32_t per_quad = p->alone ? 2 : 4;
+    for (int32_t row = 0; row < p->rows; row++) {
+        mcugen_dsp_quads quads = {
+            .row = scratch,
+            .weights = weights,
+            .requant = requant,
+            .out = output + row * p->out_n,
+            .loops = (p->blocks + 2) / 4,
+            .entry = p->blocks == 1 ? 4 : (4 - (p->blocks - 1) % 4) % 4,
+            .out_offset = p->out_offset,
+            .blocks = p->blocks,
+        };
+        mcugen_dsp_expand_row(scratch, input + row * p->in_n, p->in_n);
+        mcugen_dsp_run_quads(&quads, out, p->out_n / per_quad, per_quad, p->alone);
+        mcugen_dsp_run_quads(&quads, out, p->out_n % per_quad > 0, p->out_n % per_quad, p->alone);
+    }
+}
+
+#endif

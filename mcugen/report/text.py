@@ -1,0 +1,211 @@
+"""Numbers and tables for people: rich renderables, nothing printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from mcugen.bench import BenchResult
+from mcugen.boards import Board, Memory
+from mcugen.build import Built
+from mcugen.compile import is_float_model
+from mcugen.compiled import Compiled
+from mcugen.ir import Graph, Op, Tensor
+from mcugen.verify import Outcome
+
+
+def thousands(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def kib(value: int) -> str:
+    """Bytes, with KiB beside them from one KiB on."""
+    return f"{value:,} B" if value < 1024 else f"{value:,} B ({value / 1024:.1f} KiB)"
+
+
+def plain_table(*headers: str, right: Iterable[int] = (), title: str | None = None) -> Table:
+    """An empty table; the columns numbered in ``right`` are aligned right."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    numbers = set(right)
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="right" if i in numbers else "left", overflow="fold")
+    return table
+
+
+def build_table(built: Built) -> Table:
+    """Flash, RAM, fit, work and kernels of a build."""
+    compiled, board = built.compiled, built.compiled.board
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in build_rows(built):
+        table.add_row(name, value)
+    table.title = f"{compiled.name} for {board.title}"
+    table.title_justify = "left"
+    return table
+
+
+def build_rows(built: Built) -> list[tuple[str, str]]:
+    compiled, board, foot = built.compiled, built.compiled.board, built.footprint
+    rows = []
+    if foot is not None:
+        rows.append(("flash", f"code {kib(foot.code)}, weights {kib(foot.weights)}"))
+    other = "" if foot is None else f", stack about {foot.stack:,} B"
+    rows.append(("RAM", f"arena {kib(compiled.memory.arena_bytes)}{other}{_other_ram(built)}"))
+    if foot is not None:
+        rows.append(("whole image", _fit(foot.image_flash, board.flash_bytes, "flash")))
+        rows.append(("", _fit(foot.image_ram, board.ram_bytes, "RAM")))
+    rows.append(("MACs", thousands(compiled.graph.macs())))
+    rows.append(("RAM peak", _peak(compiled)))
+    rows.append(("kernels", kernels_text(compiled)))
+    return rows
+
+
+def _other_ram(built: Built) -> str:
+    foot = built.footprint
+    if foot is None:
+        return ""
+    other = foot.image_ram - built.compiled.memory.arena_bytes - built.compiled.board.layout.stack_bytes
+    return f", other {max(other, 0):,} B"
+
+
+def _fit(used: int, available: int, what: str) -> str:
+    return f"{kib(used)} of {kib(available)} {what}, {100 * used / available:.0f} %"
+
+
+def _peak(compiled: Compiled) -> str:
+    steps, memory = compiled.program.steps, compiled.memory
+    layer = steps[memory.peak_step].op.origin if steps else "none"
+    return f"{layer} (live-set lower bound {memory.plan.lower_bound:,} B)"
+
+
+def kernels_text(compiled: Compiled) -> str:
+    """How many calls each family of kernels has, e.g. "dsp 12, scalar 3"."""
+    counts: dict[str, int] = {}
+    for call in compiled.program.calls:
+        family = call.header.partition("/")[0].replace("cmsis_nn", "CMSIS-NN")
+        counts[family] = counts.get(family, 0) + 1
+    return ", ".join(f"{family} {count}" for family, count in sorted(counts.items())) or "none"
+
+
+def inspect_table(graph: Graph, problems: dict[Op, list[str]]) -> Table:
+    """One row per operator."""
+    table = plain_table(
+        "#", "operator", "output", "quantization", "MACs", "weights", "remark", right=(0, 4, 5)
+    )
+    for i, op in enumerate(graph.ops):
+        output = graph.tensors[op.outputs[0]]
+        weights = sum(graph.tensors[n].bytes for n in op.inputs if n and graph.tensors[n].is_const)
+        table.add_row(
+            str(i),
+            op.kind,
+            f"{output.dtype.value} {_shape(output)}",
+            str(output.quant or ""),
+            thousands(op.macs(graph.tensors)) if op.macs(graph.tensors) else "",
+            thousands(weights) if weights else "",
+            "; ".join(problems.get(op, [])),
+        )
+    return table
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def inspect_summary(graph: Graph, peak: int | None) -> list[str]:
+    """Lines on inputs, outputs and totals. ``peak`` is the arena in int8, None when it is not known."""
+    weights = sum(t.bytes for t in graph.constants())
+    kind = "float32, to be quantized" if is_float_model(graph) else "quantized"
+    lines = [f"{graph.name}: {len(graph.ops)} operators, {kind}"]
+    lines += [f"input   {graph.tensors[n]}" for n in graph.inputs]
+    lines += [f"output  {graph.tensors[n]}" for n in graph.outputs]
+    lines.append(f"MACs    {thousands(graph.macs())}")
+    lines.append(f"weights {kib(weights)}")
+    if peak is not None:
+        lines.append(f"RAM     {kib(peak)} of activations at the peak, without kernel scratch")
+    return lines
+
+
+def boards_table(boards: Sequence[Board]) -> Table:
+    table = plain_table("board", "title", "core", "flash", "RAM", "emulator", right=(3, 4))
+    for board in boards:
+        twin = board.twin()
+        emulator = twin.emulator.machine if twin.emulator else ""
+        note = "" if board is twin else f" (as {twin.name})"
+        table.add_row(
+            board.name,
+            board.title,
+            board.core,
+            _size(board.flash_bytes),
+            _size(board.ram_bytes),
+            emulator + note,
+        )
+    return table
+
+
+def _size(value: int) -> str:
+    for unit, size in (("M", 1 << 20), ("K", 1 << 10)):
+        if value >= size:
+            return f"{value / size:.10g}{unit}" if value % size == 0 else f"{value / size:.1f}{unit}"
+    return str(value)
+
+
+def memories_table(board: Board) -> Table:
+    table = plain_table("memory", "kind", "origin", "size", "wait states", "holds", right=(2, 3, 4))
+    for memory in board.memories:
+        table.add_row(
+            memory.name, memory.kind, f"0x{memory.origin:08x}", _size(memory.size), str(memory.wait_states),
+            _holds(board, memory),
+        )  # fmt: skip
+    return table
+
+
+def _holds(board: Board, memory: Memory) -> str:
+    layout = board.layout
+    parts = {
+        "code": layout.code,
+        "weights": layout.weights,
+        "data and stack": layout.data,
+        "arena": layout.arena,
+    }
+    return ", ".join(what for what, where in parts.items() if where == memory.name)
+
+
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    table = plain_table("model", "board", "result", "cases", "remark", right=(3,))
+    styles = {"passed": "green", "failed": "red", "error": "red", "refused": "yellow"}
+    for o in outcomes:
+        remark = (
+            o.message.splitlines()[0] if o.message else ("equal to the outputs given" if o.golden else "")
+        )
+        table.add_row(o.model, o.board, f"[{styles[o.status]}]{o.status}[/]", str(o.cases or ""), remark)
+    return table
+
+
+def bench_table(results: Sequence[BenchResult]) -> Table:
+    table = plain_table(
+        "model", "board", "core", "kernels", "instructions", "per MAC", "arena", "scratch", "code", "weights", "stack",
+        right=range(4, 11),
+    )  # fmt: skip
+    for r in results:
+        per_mac = f"{r.instructions / r.macs:.2f}" if r.macs else ""
+        table.add_row(
+            r.model, r.board, r.core, r.kernels, thousands(r.instructions), per_mac, thousands(r.arena_bytes),
+            thousands(r.scratch_bytes), thousands(r.code_bytes), thousands(r.weight_bytes), thousands(r.stack_bytes),
+        )  # fmt: skip
+    return table
+
+
+def layers_table(result: BenchResult) -> Table:
+    title = f"{result.model} on {result.board}"
+    table = plain_table(
+        "#", "layer", "kernel", "MACs", "instructions", "per MAC", right=(0, 3, 4, 5), title=title
+    )
+    for i, layer in enumerate(result.layers):
+        per_mac = f"{layer.instructions / layer.macs:.2f}" if layer.macs else ""
+        table.add_row(
+            str(i), layer.name, layer.kernel, thousands(layer.macs), thousands(layer.instructions), per_mac
+        )
+    return table

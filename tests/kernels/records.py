@@ -1,0 +1,119 @@
+"""Cases as bytes for the driver (the format is in driver/driver.h)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from mcugen.ir import Array
+from mcugen.lowering.call import KernelCall, ParamValue
+from mcugen.lowering.variant import Variant
+from tests.kernels.cases import Case
+
+_INPUT, _STATE, _OUTPUT, _SCRATCH = range(4)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory of one case; ``label`` names it in reports, ``before`` and ``after`` are contents or nothing."""
+
+    label: str
+    kind: int
+    size: int
+    misalignment: int
+    before: bytes = b""
+    after: bytes = b""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One case made ready for one variant; ``arguments``: per call, indices of ``buffers``."""
+
+    case: Case
+    calls: tuple[KernelCall, ...]
+    buffers: tuple[Buffer, ...]
+    arguments: tuple[tuple[int, ...], ...]
+
+    def pack(self) -> bytes:
+        """The record in the driver's format, its size in words first."""
+        parts = [_words(len(self.buffers), len(self.calls))]
+        for b in self.buffers:
+            parts += [_words(b.kind, b.size, b.misalignment), _padded(b.before), _padded(b.after)]
+        for call, indices in zip(self.calls, self.arguments, strict=True):
+            params = pack_params(call)
+            parts += [_words(len(params), len(indices)), _padded(params), _words(*indices)]
+        body = b"".join(parts)
+        return _words(len(body) // 4) + body
+
+
+def make_record(case: Case, variant: Variant) -> Record:
+    """The case with the variant's constants, parameters and scratch.
+
+    Activations are at any address their element type allows, constants and states at multiples of 4,
+    scratch at multiples of 16 as in an arena.
+    """
+    r = Random(case.seed)
+    calls = tuple(variant.specialise(call) for call in case.calls)
+    buffers: list[Buffer] = []
+    index: dict[str, int] = {}
+    arguments = []
+    for call in calls:
+        for name in (*call.inputs, *call.states, *call.outputs):
+            if name not in index:
+                index[name] = len(buffers)
+                buffers.append(_activation(case, name, r))
+        constants = [
+            Buffer(c.role, _INPUT, c.data.nbytes, 4 * r.randint(0, 3), _bytes(c.data)) for c in call.constants
+        ]
+        scratch = [] if call.scratch is None else [Buffer("scratch", _SCRATCH, call.scratch, 0)]
+        first = len(buffers)
+        buffers += constants + scratch
+        order = [index[n] for n in call.inputs]
+        order += range(first, first + len(constants))
+        order += [index[n] for n in (*call.states, *call.outputs)]
+        order += range(first + len(constants), len(buffers))
+        arguments.append(tuple(order))
+    return Record(case, calls, tuple(buffers), tuple(arguments))
+
+
+def _activation(case: Case, name: str, r: Random) -> Buffer:
+    tensor, element = case.tensors[name], case.tensors[name].dtype.size
+    if name in case.op.states:
+        before, after = _bytes(case.arrays[name]), _bytes(case.expected[name])
+        return Buffer(name, _STATE, tensor.bytes, 4 * r.randint(0, 3), before, after)
+    misalignment = element * r.randint(0, 3)
+    if name in case.op.outputs:
+        return Buffer(name, _OUTPUT, tensor.bytes, misalignment, after=_bytes(case.expected[name]))
+    return Buffer(name, _INPUT, tensor.bytes, misalignment, before=_bytes(case.arrays[name]))
+
+
+def pack_params(call: KernelCall) -> bytes:
+    """The parameter structure's bytes: every field is 32 bits wide."""
+    return b"".join(_pack_value(value) for _, value in call.params)
+
+
+def _pack_value(value: ParamValue) -> bytes:
+    if isinstance(value, float):
+        return struct.pack("<f", value)
+    values = value if isinstance(value, tuple) else (value,)
+    return struct.pack(f"<{len(values)}i", *values)
+
+
+def _words(*values: int) -> bytes:
+    return struct.pack(f"<{len(values)}I", *values)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _bytes(array: Array) -> bytes:
+    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def pack_file(records: list[Record], *, announce: bool) -> bytes:
+    """The whole file; announce: the driver says each case's number before it runs."""
+    return _words(int(announce), len(records)) + b"".join(record.pack() for record in records)

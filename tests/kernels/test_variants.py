@@ -1,0 +1,51 @@
+"""Every kernel variant gives the reference's bytes on random cases, on every kind of core it runs on.
+
+MCUGEN_CASES: cases per variant and platform (default 300); MCUGEN_SEED: where they start (default 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from mcugen.lowering import native
+from mcugen.lowering.variant import Variant
+from tests.kernels import cases, matrix, runner
+
+CASES = int(os.environ.get("MCUGEN_CASES", "300"))
+# Specialised for literal parameters, as in generated code, every case is compiled.
+SPECIALISED = 6
+SEED = int(os.environ.get("MCUGEN_SEED", "1"))
+
+
+def params(pairs: Iterable[tuple[Variant, str]]) -> list[ParameterSet]:
+    return [pytest.param(v, name, id=f"{v.kernel}-{v.name}-{name}") for v, name in pairs]
+
+
+def check(variant: Variant, platform_name: str, folder: Path, count: int, *, literals: bool) -> None:
+    platform = matrix.platform(platform_name)
+    if not runner.has_tools(platform):
+        pytest.skip(f"no compiler or emulator for {platform}")
+    chosen = cases.cases(variant, count, SEED)
+    assert len(chosen) >= min(count, 20), f"only {len(chosen)} random cases suit {variant.function}"
+    report = runner.Harness.build(variant, platform, folder, chosen, literals=literals).run(chosen)
+    assert not report.failures, "\n\n".join(runner.describe(f, variant, platform) for f in report.failures)
+    assert report.cases == len(chosen)
+
+
+@pytest.mark.parametrize(("variant", "platform_name"), params(matrix.pairs()))
+def test_variant_equals_reference(variant: Variant, platform_name: str, tmp_path: Path) -> None:
+    check(variant, platform_name, tmp_path, CASES, literals=False)
+
+
+@pytest.mark.parametrize(("variant", "platform_name"), params(matrix.specialised_pairs()))
+def test_specialised_variant_equals_reference(variant: Variant, platform_name: str, tmp_path: Path) -> None:
+    check(variant, platform_name, tmp_path, SPECIALISED, literals=True)
+
+
+def test_every_contract_has_cases() -> None:
+    assert {v.kernel for v in native.VARIANTS} == set(cases.GENERATORS)
