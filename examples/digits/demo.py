@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-HERE = Path(__file__).resolve().parent
+HERE = Path("examples/digits")  # the demonstration runs from the top of the checkout
 WORK = Path("build/demo")
 MODEL, CALIBRATION, TEST = HERE / "digits.onnx", HERE / "calibration.npz", HERE / "test.npz"
 BOARD, IMAGES, DRAWN = "nrf52", 100, 4
@@ -56,34 +56,20 @@ def show_digits(images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> N
 def main() -> None:
     test = np.load(TEST)
     images, labels = test["image"][:IMAGES], test["label"][:IMAGES]
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        np.savez(work / "images.npz", image=images)
-        project, outputs = work / "digits", work / "scores.npz"
-        mcugen(
-            "build", str(MODEL), "--board", BOARD, "--calibration", str(CALIBRATION), "--out", str(project)
-        )
-        report = mcugen(
-            "run",
-            str(project),
-            "--input",
-            str(work / "images.npz"),
-            "--output",
-            str(outputs),
-            "--json",
-            show=False,
-        )
-        summary = json.loads(report)
+    WORK.mkdir(parents=True, exist_ok=True)
+    project, cases = WORK / "digits", WORK / "images.npz"
+    np.savez(cases, image=images)
+    mcugen(
+        *("build", str(MODEL), "--board", BOARD, "--calibration", str(CALIBRATION)),
+        *("--out", str(project), "--force"),
+    )
+    print(f"$ mcugen run {project} --input {cases}    # {len(images)} images, in QEMU\n")
+    summary = json.loads(mcugen("run", str(project), "--input", str(cases), "--json", show=False))
     scores = np.array(summary["outputs"]["digit"]).reshape(len(images), -1)
-    print(f"$ mcugen run digits --input images.npz    # {len(images)} images, in QEMU\n")
     show_digits(images, labels, scores)
     print(f"float accuracy   {float_accuracy(images, labels):.1%}   ONNX Runtime, {len(images)} images")
-    print(
-        f"int8 accuracy    {np.mean(scores.argmax(axis=1) == labels):.1%}   on the device code, the same images"
-    )
-    print(
-        f"instructions     {summary['instructions']:,} per inference; {summary['stack_bytes']} bytes of stack"
-    )
+    print(f"int8 accuracy    {np.mean(scores.argmax(axis=1) == labels):.1%}   on the device code, the same images")
+    print(f"instructions     {summary['instructions']:,} per inference; {summary['stack_bytes']} bytes of stack")
 
 
 if __name__ == "__main__":

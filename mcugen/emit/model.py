@@ -102,7 +102,9 @@ class _Emitter:
             name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
             self.instances[key] = {
                 "name": name,
-                "signature": c.hanging(f"MCUGEN_LAYER void {name}(", [a.declaration() for a in arguments], ")"),
+                "signature": c.hanging(
+                    f"MCUGEN_LAYER void {name}(", [a.declaration() for a in arguments], ")"
+                ),
                 "struct": call.struct,
                 "fields": [f".{k} = {c.literal(v)}," for k, v in call.params],
                 "call": c.hanging(f"{call.function}(", ["&p", *(a.name for a in arguments)], ");", indent=4),
@@ -243,7 +245,7 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
     """Compile-time checks that the compiler's target has what the kernels were chosen for."""
     classes = {call.header.partition("/")[0] for call in compiled.program.calls}
     dsp, mve = "!defined(__ARM_FEATURE_DSP)", "!defined(__ARM_FEATURE_MVE)"
-    fix = "compile for the core the model was generated for, or generate again for this one"
+    fix = "compile for its core, or generate it again for this one"
     checks = []
     if "dsp" in classes:
         checks.append({"condition": dsp, "message": f"this model needs the DSP instructions: {fix}"})

@@ -41,6 +41,9 @@ _ACTIVATIONS = {
     tflite.ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
 }
 
+# The place of OperatorCode.builtin_code in the table's list of fields.
+_WIDE_CODE_FIELD = 10
+
 # A flatbuffers table without fields, and where it starts: a vtable of 4 bytes and the offset back to it.
 _EMPTY_TABLE = (struct.pack("<HHi", 4, 4, 4), 4)
 
@@ -161,8 +164,7 @@ class _Importer:
             if not 0 <= index < self.model.OperatorCodesLength():
                 raise ValueError(f"operator code {index} of {self.model.OperatorCodesLength()}")
             opcode = self.model.OperatorCodes(index)
-            # Old files store the code in a byte-sized field, new ones in both.
-            code = max(opcode.BuiltinCode(), opcode.DeprecatedBuiltinCode())
+            code = _builtin_code(opcode)
             name = _OP_NAMES.get(code, f"operator code {code}")
             if code == tflite.BuiltinOperator.CUSTOM:
                 name = f"CUSTOM '{(opcode.CustomCode() or b'').decode('utf-8', 'replace')}'"
@@ -205,6 +207,16 @@ class _Importer:
 def _short(name: str) -> str:
     """A tensor name for people: of the names that TensorFlow's converter joins, the first."""
     return name.partition(";")[0]
+
+
+def _builtin_code(opcode: Any) -> int:
+    """The operator's code: old files store it in a byte-sized field, new ones in a wide one, most in both.
+
+    The package's BuiltinCode() ignores the wide field for codes below 127, so it is read here.
+    """
+    offset = opcode._tab.Offset(_WIDE_CODE_FIELD)
+    wide = struct.unpack_from("<i", opcode._tab.Bytes, opcode._tab.Pos + offset)[0] if offset else 0
+    return int(max(wide, opcode.DeprecatedBuiltinCode()))
 
 
 def _indices(array: Any, count: int, optional: bool = False) -> list[int]:
@@ -549,3 +561,8 @@ _CONVERTERS: dict[int, Callable[[_View], Op]] = {
     _B.TANH: _simple(ops.Tanh),
     _B.TRANSPOSE: _transpose,
 }
+
+
+def converted_names() -> list[str]:
+    """Names of the operators that can be imported, sorted."""
+    return sorted(_OP_NAMES[code] for code in _CONVERTERS)

@@ -5,13 +5,16 @@ The layouts are those of ``firmware/kernels/dsp``; the headers there describe th
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import Variant
@@ -178,6 +181,15 @@ def prepare_few_rows(call: KernelCall) -> KernelCall:
     )  # fmt: skip
 
 
+def _few_outputs(call: KernelCall) -> bool:
+    """Whether expanding the row each time it is read is as fast as expanding it once."""
+    return bool(call.param("in_n") % 4 == 0 and call.param("out_n") <= 12)
+
+
+def prepare_direct(call: KernelCall) -> KernelCall:
+    return prepare_few_rows(call).replace(scratch=None)
+
+
 def _window_order(k_h: int, run_bytes: int) -> NDArray[np.intp]:
     """Where the values of a column are in a window: whole words of all rows, then what is left of each row."""
     rows = np.arange(k_h * run_bytes).reshape(k_h, run_bytes)
@@ -305,6 +317,115 @@ def prepare_depthwise(call: KernelCall) -> KernelCall:
     return _depthwise_call(call, padded.astype(np.int16).reshape(-1))
 
 
+# ---- addition (add_s8.h) ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """``(a * a_factor + b * b_factor + rest) >> shift``."""
+
+    a_factor: int
+    b_factor: int
+    rest: int
+    shift: int
+
+    def __call__(self, a: IntArray, b: IntArray) -> IntArray:
+        return (a * self.a_factor + b * self.b_factor + self.rest) >> self.shift
+
+    @property
+    def fits(self) -> bool:
+        """Whether no sum of int8 inputs leaves 32 bits."""
+        largest = 128 * (abs(self.a_factor) + abs(self.b_factor)) + abs(self.rest)
+        return largest < 2**31 and 1 <= self.shift <= 31
+
+
+def _real(call: KernelCall, name: str) -> float:
+    return math.ldexp(call.param(f"{name}_multiplier"), call.param(f"{name}_shift") - 31)
+
+
+def _sum_of(call: KernelCall, a: IntArray, b: IntArray) -> IntArray:
+    """What the contract computes, clamped."""
+    scaled = [
+        fx.multiply_by_quantized_multiplier(
+            (x + call.param(f"{n}_offset")) << 20, call.param(f"{n}_multiplier"), call.param(f"{n}_shift")
+        )
+        for n, x in (("a", a), ("b", b))
+    ]
+    total = scaled[0] + (scaled[1] if call.kernel == "add_s8" else -scaled[1])
+    result = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
+    return np.clip(result + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
+
+
+def _slopes(call: KernelCall) -> Iterator[tuple[int, int, int]]:
+    """(a_factor, b_factor, shift) near the contract's real factors, finest first.
+
+    Slightly steeper ones round ties away from zero.
+    """
+    out = _real(call, "out") * 2**20
+    a, b = _real(call, "a") * out, _real(call, "b") * out * (1 if call.kernel == "add_s8" else -1)
+    for shift in range(30, 15, -1):
+        for steeper in (0, 2**-22, 2**-20, 2**-18, 2**-16):
+            yield round(a * (1 + steeper) * 2**shift), round(b * (1 + steeper) * 2**shift), shift
+
+
+def _fitting_rest(linear: IntArray, expected: IntArray, shift: int, bounds: tuple[int, int]) -> int | None:
+    """A rest with which ``(linear + rest) >> shift``, clamped, is as expected."""
+    low = np.where(expected > bounds[0], (expected << shift) - linear, -(2**40)).max()
+    high = np.where(expected < bounds[1], ((expected + 1) << shift) - 1 - linear, 2**40).min()
+    if low > high:
+        return None
+    return int((max(low, -(2**31)) + min(high, 2**31 - 1)) // 2)
+
+
+@functools.lru_cache(maxsize=256)
+def _affine(call: KernelCall) -> _Affine | None:
+    """An affine form that equals the contract for all pairs of inputs, if one was found."""
+    a, b = np.meshgrid(np.arange(-128, 128, dtype=np.int64), np.arange(-128, 128, dtype=np.int64))
+    expected = _sum_of(call, a, b)
+    bounds = call.param("act_min"), call.param("act_max")
+    for a_factor, b_factor, shift in _slopes(call):
+        rest = _fitting_rest(a * a_factor + b * b_factor, expected, shift, bounds)
+        if rest is not None:
+            form = _Affine(a_factor, b_factor, rest, shift)
+            if form.fits and np.array_equal(np.clip(form(a, b), *bounds), expected):
+                return form
+    return None
+
+
+def _flat_affine(call: KernelCall) -> bool:
+    return call.param("a_strides") == call.param("b_strides") and 0 not in _varying(call) and _affine(call) is not None
+
+
+def _varying(call: KernelCall) -> list[int]:
+    """Strides of the first input along dimensions with more than one element."""
+    return [s for n, s in zip(call.param("dims"), call.param("a_strides"), strict=True) if n > 1]
+
+
+def prepare_add(call: KernelCall) -> KernelCall:
+    form = _affine(call)
+    assert form is not None, "applies() has found it"
+    return call.replace(
+        params=(
+            ("n", math.prod(call.param("dims"))),
+            ("a_factor", form.a_factor), ("b_factor", form.b_factor), ("rest", form.rest), ("shift", form.shift),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        )
+    )  # fmt: skip
+
+
+# ---- pooling and mean ------------------------------------------------------------------------------------
+
+_INT16_SUMS = 256  # int8 values whose sum always fits int16
+
+
+def _small_window(call: KernelCall) -> bool:
+    return bool(call.param("k_h") * call.param("k_w") <= _INT16_SUMS)
+
+
+def _mean_of_pixels(call: KernelCall) -> bool:
+    return bool(call.param("kept_strides")[1] == 1 and math.prod(call.param("reduced")) <= _INT16_SUMS)
+
+
 def _ungrouped(call: KernelCall) -> bool:
     return bool(call.param("groups") == 1)
 
@@ -336,8 +457,22 @@ DSP_VARIANTS: tuple[Variant, ...] = (
         prepare=prepare_few_rows, rank=10, struct="mcugen_dsp_fully_connected_params",
     ),
     Variant(
+        "fully_connected_s8", "dsp_direct", "dsp/fully_connected_s8.h", "dsp",
+        applies=_few_outputs, prepare=prepare_direct, rank=15, struct="mcugen_dsp_fully_connected_params",
+    ),
+    Variant(
         "fully_connected_s8", "dsp_rows", "dsp/conv2d_s8.h", "dsp",
         applies=lambda call: bool(call.param("rows") >= _COLUMNS), prepare=prepare_rows,
         rank=20, struct="mcugen_dsp_1x1_params",
     ),
+    *(
+        Variant(
+            kernel, "dsp", "dsp/add_s8.h", "dsp",
+            applies=_flat_affine, prepare=prepare_add, rank=10, struct="mcugen_dsp_add_params",
+        )
+        for kernel in ("add_s8", "sub_s8")
+    ),
+    Variant("average_pool_s8", "dsp", "dsp/pool_s8.h", "dsp", applies=_small_window, rank=10),
+    Variant("max_pool_s8", "dsp", "dsp/pool_s8.h", "dsp", rank=10),
+    Variant("mean_s8", "dsp", "dsp/mean_s8.h", "dsp", applies=_mean_of_pixels, rank=10),
 )  # fmt: skip

@@ -220,24 +220,34 @@ def _depthwise_weights(call: KernelCall) -> IntArray:
     return _weights(call).reshape(call.param("k_h"), call.param("k_w"), call.param("out_c"))
 
 
+def _depthwise_call(call: KernelCall, taps: Array, words: tuple[Constant, ...], blocks: int) -> KernelCall:
+    rescale, exact = _channel_table(call, _depthwise_weights(call))
+    quads = -(-call.param("k_h") // _QUAD)
+    return call.with_params(columns=_columns(call), blocks=blocks, exact=exact).replace(
+        constants=(Constant("weights", taps), *words, Constant("rescale", rescale.reshape(-1))),
+        scratch=4 * call.param("in_c") * quads * _columns(call) + 64,
+    )
+
+
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    weights = _depthwise_weights(call)
-    taps = _taps_by_word(weights)
+    taps = _taps_by_word(_depthwise_weights(call))
     offsets = _word_offsets(call).reshape(-1)
     blocks = -(-len(offsets) // 4)
     missing = 4 * blocks - len(offsets)
-    rescale, exact = _channel_table(call, weights)
-    quads = -(-call.param("k_h") // _QUAD)
-    # Fewer than four outputs in a row are computed as four.
-    beyond = max(0, 4 - call.param("out_w")) * call.param("stride_w")
-    return call.with_params(columns=_columns(call), blocks=blocks, exact=exact).replace(
-        constants=(
-            Constant("weights", np.pad(taps, ((0, 0), (0, missing), (0, 0))).astype(np.int8).reshape(-1)),
-            Constant("words", np.pad(offsets, (0, missing)).astype(np.int32)),
-            Constant("rescale", rescale.reshape(-1)),
-        ),
-        scratch=4 * call.param("in_c") * (quads * _columns(call) + beyond) + 64,
-    )
+    padded = np.pad(taps, ((0, 0), (0, missing), (0, 0))).astype(np.int8)
+    words = Constant("words", np.pad(offsets, (0, missing)).astype(np.int32))
+    return _depthwise_call(call, padded.reshape(-1), (words,), blocks)
+
+
+def _fits_tiles(call: KernelCall) -> bool:
+    window = all(call.param(n) == 3 for n in ("k_h", "k_w"))
+    steps = all(call.param(n) == 1 for n in ("stride_h", "stride_w", "dilation_h", "dilation_w"))
+    return window and steps and min(call.param("out_h"), call.param("out_w")) >= 2
+
+
+def prepare_tiles(call: KernelCall) -> KernelCall:
+    taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 0), (0, 0)))
+    return _depthwise_call(call, np.pad(taps.astype(np.int8).reshape(-1), (0, _QUAD)), (), 1)
 
 
 _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
@@ -247,6 +257,10 @@ _DEPTHWISE = (
     Variant(
         "depthwise_conv2d_s8", "mve", _DEPTHWISE_HEADER, "mve",
         prepare=prepare_depthwise, rank=30, struct=_DEPTHWISE_STRUCT,
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "mve_3x3", _DEPTHWISE_HEADER, "mve",
+        _fits_tiles, prepare_tiles, rank=31, struct=_DEPTHWISE_STRUCT,
     ),
 )  # fmt: skip
 

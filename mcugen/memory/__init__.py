@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 
-def plan(problem: Problem, *, seconds: float = 0.0, capacity: int | None = None) -> Plan:
+def plan(problem: Problem, *, seconds: float = 1.0, capacity: int | None = None) -> Plan:
     """Plan all regions of a problem; the result has passed the validator.
 
-    seconds:  search budget where linear scan leaves a gap. It buys a fixed number of search nodes, about what an
-              ordinary machine does in that time; the wall clock only cuts off machines several times slower, and
-              then says so in ``Plan.clocked``.
+    seconds:  search budget where linear scan leaves a gap; 0 for none. It buys a fixed number of search nodes, half
+              of what an ordinary machine does in that time. The wall clock ends the search after the same time on
+              slower machines, and ``Plan.clocked`` says so.
     capacity: bytes at which a region's peak is good enough and the search ends; None goes for the lower bound.
               Not a limit: a larger plan is returned if none is found. Limits are the sizes of the regions.
 

@@ -38,9 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mcugen.memory", description="Plan a memory instance.")
-    parser.add_argument("instance", type=Path, metavar="INSTANCE.csv", help="columns id,lower,upper,size[,alignment]")
-    parser.add_argument("--capacity", type=_count, metavar="N", help="stop at a peak of N bytes; exit 4 if it is above")
-    parser.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="search budget (default: 60)")
+    parser.add_argument(
+        "instance", type=Path, metavar="INSTANCE.csv", help="columns id,lower,upper,size[,alignment]"
+    )
+    parser.add_argument(
+        "--capacity", type=_count, metavar="N", help="stop at a peak of N bytes; exit 4 if it is above"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="S", help="search budget (default: 60)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, with the offset of every buffer")
     return parser
 

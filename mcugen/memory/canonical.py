@@ -90,7 +90,9 @@ class _Search:
         self.alignment_array = np.array(self.alignments, dtype=np.int64)
         self._set_sections([(b.lower, b.upper) for b in buffers])
         position = {i: k for k, i in enumerate(order)}
-        self.meets = [np.array(sorted(position[j] for j in instance.forbidden[i]), dtype=np.int64) for i in order]
+        self.meets = [
+            np.array(sorted(position[j] for j in instance.forbidden[i]), dtype=np.int64) for i in order
+        ]
         self.meets_list: list[list[int]] = [meets.tolist() for meets in self.meets]
         self.placed = [False] * len(buffers)
         self.offsets = [0] * len(buffers)
@@ -212,13 +214,15 @@ class _Search:
         # An emptied section has the floor _PLACED, which the mask turns into 0.
         needed = (floors + self.remaining[first:last]) & (_PLACED - 1)
         worst = int(needed.argmax())
-        if needed[worst] <= self.capacity:
-            return None
-        conflict = 0
-        for i in self.members[first + worst].tolist():
+        return self._why_full(first + worst, state) if needed[worst] > self.capacity else None
+
+    def _why_full(self, section: int, state: _State) -> _Conflict:
+        """Placed buffers because of which the unplaced buffers of a section do not fit."""
+        why: _Conflict = 0
+        for i in self.members[section].tolist():
             if i < len(self.placed) and not self.placed[i]:
-                conflict |= state.why[i]
-        return conflict
+                why |= state.why[i]
+        return why
 
     def _raise_unsupported(self, state: _State) -> _Conflict | None:
         """A buffer refuted at its base lies on an unplaced buffer: at least as high as the lowest of their tops."""
@@ -232,7 +236,7 @@ class _Search:
                 support = align_up(support, self.alignments[i])
                 if support <= state.low[i]:
                     continue
-                why = state.refuted[i] | self._why_no_support_below(i, support, state)
+                why: _Conflict = state.refuted[i] | self._why_no_support_below(i, support, state)
                 if support + self.sizes[i] > self.capacity:
                     return why
                 state.low[i], state.why[i] = support, why
@@ -241,7 +245,7 @@ class _Search:
 
     def _why_no_support_below(self, buffer: int, height: int, state: _State) -> _Conflict:
         """Placed buffers because of which no buffer that meets this one ends between its base and a height."""
-        why = 0
+        why: _Conflict = 0
         for i in self.meets_list[buffer]:
             if self.placed[i]:
                 if self.offsets[i] + self.sizes[i] < height:

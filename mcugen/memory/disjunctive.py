@@ -36,7 +36,7 @@ def improve_general(instance: Instance, start: Packing, goal: int, budget: Budge
 
 def _walk(instance: Instance, start: Packing, goal: int, budget: Budget) -> Packing:
     """Moves buffers that reach the peak forward in the order of first fit; each packing costs a node per buffer."""
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311 - the same numbers everywhere are wanted
     order = crowded_order(instance)
     best, current = start, first_fit(instance, order, "search")
     try:

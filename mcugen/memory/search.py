@@ -19,9 +19,9 @@ from mcugen.memory.disjunctive import improve_general
 from mcugen.memory.linear_scan import Packing
 from mcugen.memory.problem import align_up
 
-_FIRST_SLICE = 1_000
+_FIRST_SLICE = 3_000
 _GROWTH = 4
-_ORDERS = ("TWA", "TNZ", "TMZ", "TSZ", "TPZ")
+_ORDERS = ("TSA", "LZ", "TNZ", "TMZ", "TWA")
 """Sort keys of the orders, see :func:`_keys`."""
 _SHAKEN = 5
 
@@ -82,16 +82,16 @@ def _orders(instance: Instance, number: int) -> Iterator[list[int]]:
     for key in keys:
         yield sorted(range(len(key)), key=lambda i: (key[i], i))
     for seed in range(_SHAKEN if number else 0):
-        chance = random.Random(number * _SHAKEN + seed)
+        chance = random.Random(number * _SHAKEN + seed)  # noqa: S311 - the same numbers everywhere
         key = [tuple(x * chance.randrange(60, 141) for x in row) for row in keys[seed % len(keys)]]
         yield sorted(range(len(key)), key=lambda i: (key[i], i))
 
 
 def _keys(instance: Instance, letters: str) -> list[tuple[int, ...]]:
-    """Sort keys, all descending.
+    """Sort keys, larger first.
 
-    T most bytes live at any of its steps, W lifetime in steps, S number of starts of buffers in its lifetime,
-    N number of buffers it meets, Z size; A = Z x W, P = Z x S, M = Z x N.
+    L earliness, T most bytes live at any of its steps, W lifetime in steps, S number of starts of buffers in its
+    lifetime, N number of buffers it meets, Z size; A = Z x W, P = Z x S, M = Z x N.
     """
     buffers = instance.buffers
     starts = sorted({b.lower for b in buffers})
@@ -99,6 +99,7 @@ def _keys(instance: Instance, letters: str) -> list[tuple[int, ...]]:
     lived = [[live[t] for t in starts if b.lower <= t < b.upper] for b in buffers]
     size = [b.size for b in buffers]
     columns = {
+        "L": [-b.lower for b in buffers],
         "T": [max(sums) for sums in lived],
         "W": [b.upper - b.lower for b in buffers],
         "S": [len(sums) for sums in lived],

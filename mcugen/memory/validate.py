@@ -59,7 +59,9 @@ def _region_faults(problem: Problem, plan: Plan, name: str, size: int | None) ->
     if size is not None and plan.peaks[name] > size:
         faults.append(f"region {name} needs {plan.peaks[name]} bytes and has {size}")
     if plan.lower_bounds[name] > plan.peaks[name]:
-        faults.append(f"region {name}: peak {plan.peaks[name]} is below its lower bound {plan.lower_bounds[name]}")
+        faults.append(
+            f"region {name}: peak {plan.peaks[name]} is below its lower bound {plan.lower_bounds[name]}"
+        )
     return faults
 
 

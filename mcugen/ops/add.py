@@ -18,23 +18,19 @@ LEFT_SHIFT = 20
 
 def _multipliers(op: AddBase, t: Tensors) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     a, b, y = t[op.inputs[0]].scale, t[op.inputs[1]].scale, t[op.outputs[0]].scale
-    if op.single_precision:
-        fa, fb, fy, twice = np.float32(a), np.float32(b), np.float32(y), np.float32(2) * np.float32(max(a, b))
-        real = (float(fa / twice), float(fb / twice), float(twice / (np.float32(1 << LEFT_SHIFT) * fy)))
-    else:
-        wide = 2.0 * max(a, b)
-        real = (a / wide, b / wide, wide / ((1 << LEFT_SHIFT) * y))
-    m1, m2, m3 = (fx.quantize_multiplier(r) for r in real)
+    wide = 2.0 * max(a, b)
+    m1, m2, m3 = (fx.quantize_multiplier(r) for r in (a / wide, b / wide, wide / ((1 << LEFT_SHIFT) * y)))
     return m1, m2, m3
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddBase(BinaryOp):
-    """Both inputs are brought to twice the larger scale with 20 fraction bits, combined, and requantized."""
+    """Both inputs are brought to twice the larger scale with 20 fraction bits, combined, and requantized.
+
+    The multipliers are computed in double (TFLM's SUB took float32 before the builds of autumn 2026).
+    """
 
     sign: ClassVar[int]
-    # TFLite computes the multipliers of SUB in float32, those of ADD in double.
-    single_precision: ClassVar[bool]
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         if common.is_float(tensors, self):
@@ -65,7 +61,6 @@ class Add(AddBase):
 
     kind: ClassVar[str] = "Add"
     sign: ClassVar[int] = 1
-    single_precision: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,4 +69,3 @@ class Sub(AddBase):
 
     kind: ClassVar[str] = "Sub"
     sign: ClassVar[int] = -1
-    single_precision: ClassVar[bool] = True

@@ -25,7 +25,7 @@ def simplified(graph: Graph) -> Graph:
 
 
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] = ("y",), **attributes: Any) -> NodeProto:
-    return helper.make_node(kind, list(inputs), list(outputs), name=f"n/{kind}", **attributes)
+    return helper.make_node(kind, list(inputs), list(outputs), name=f"n/{outputs[0]}", **attributes)
 
 
 def model(

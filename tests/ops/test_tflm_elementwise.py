@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcugen.frontends.tflite import load_tflite
+from mcugen.interp import evaluate
 from mcugen.ir import Array, QuantParams, Shape
 from tests.support import draws
 from tests.support.compare import assert_same_as_tflm
@@ -75,10 +76,32 @@ def _unary(name: str, x: QuantParams, y: QuantParams, table: str = "", **options
     return draws.case(Operator(name, ("x",), ("y",), table, options), tensors, [[EVERY_INT8]])
 
 
-@pytest.mark.parametrize("name", ["RELU", "RELU6"])
 @given(draws.quants(), st.one_of(st.none(), draws.quants()))
-def test_relu(name: str, x: QuantParams, y: QuantParams | None) -> None:
-    assert_same_as_tflm(*_unary(name, x, y or x))
+def test_relu(x: QuantParams, y: QuantParams | None) -> None:
+    assert_same_as_tflm(*_unary("RELU", x, y or x))
+
+
+@given(draws.quants())
+def test_relu6(x: QuantParams) -> None:
+    """TFLM ignores the quantization of the output, so it must be that of the input."""
+    assert_same_as_tflm(*_unary("RELU6", x, x))
+
+
+@given(draws.quants(), draws.quants())
+def test_clips_are_relus_with_other_bounds(x: QuantParams, y: QuantParams) -> None:
+    """RELU_N1_TO_1, which TFLM does not have, and RELU6 that requantizes: RELU cut off at the quantized bound."""
+    graphs = {n: load_tflite(_unary(n, x, y)[0], n).graph for n in ("RELU", "RELU6", "RELU_N1_TO_1")}
+    relu, relu6, unit = (evaluate(g, {"x": EVERY_INT8})["y"].astype(int) for g in graphs.values())
+    assert (relu6 == np.minimum(relu, _quantized(6.0, y))).all()
+    positive = EVERY_INT8 >= x.zero_point[0]
+    assert (unit[positive] == np.minimum(relu, _quantized(1.0, y))[positive]).all()
+    assert unit.min() >= _quantized(-1.0, y)
+
+
+def _quantized(real: float, quant: QuantParams) -> int:
+    scaled = float(np.float32(real) / np.float32(quant.scale[0]))
+    away = int(abs(scaled) + 0.5) * (1 if scaled > 0 else -1)
+    return max(-128, min(127, away + quant.zero_point[0]))
 
 
 @given(draws.quants(), st.one_of(st.none(), draws.quants()), st.floats(-2, 2, width=32))

@@ -58,10 +58,9 @@ def _svdf(draw: st.DrawFn) -> Case:
         draws.Tensor("state", state_type, (batch, filters * memory), state_quant, variable=True),
         y,
     ]
-    bias = draw(draws.biases(state_quant, time, units, memory))
-    inputs = ("x", "feature", "time", "" if bias is None else "bias", "state")
-    tensors += [] if bias is None else [bias]
-    operator = Operator("SVDF", inputs, ("y",), "SVDFOptions", {"rank": rank, "fused_activation_function": 1})
+    # Never without a bias: TFLM reads it always, and dies.
+    tensors.append(draw(draws.present_biases(state_quant, time, units, memory)))
+    operator = Operator("SVDF", ("x", "feature", "time", "bias", "state"), ("y",), "SVDFOptions", {"rank": rank, "fused_activation_function": 1})
     return draws.case(operator, tensors, draw(draws.steps([x], 6)))
 
 

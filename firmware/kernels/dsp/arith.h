@@ -44,6 +44,46 @@ MCUGEN_KERNEL int32_t mcugen_dsp_odd(uint32_t word)
     return pair;
 }
 
+/* sums + bytes 0 and 2 of a word, in int16 lanes */
+MCUGEN_KERNEL int32_t mcugen_dsp_add_even(int32_t sums, uint32_t word)
+{
+    int32_t pair;
+    __asm("sxtab16 %0, %1, %2" : "=r"(pair) : "r"(sums), "r"(word));
+    return pair;
+}
+
+/* sums + bytes 1 and 3 of a word, in int16 lanes */
+MCUGEN_KERNEL int32_t mcugen_dsp_add_odd(int32_t sums, uint32_t word)
+{
+    int32_t pair;
+    __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(pair) : "r"(sums), "r"(word));
+    return pair;
+}
+
+/* The larger of each pair of signed bytes. */
+MCUGEN_KERNEL uint32_t mcugen_dsp_max_bytes(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm("ssub8 %0, %1, %2 \n"
+          "sel   %0, %1, %2 \n"
+          : "=&r"(result)
+          : "r"(a), "r"(b)
+          : "cc");
+    return result;
+}
+
+/* The smaller of each pair of signed bytes. */
+MCUGEN_KERNEL uint32_t mcugen_dsp_min_bytes(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm("ssub8 %0, %1, %2 \n"
+          "sel   %0, %2, %1 \n"
+          : "=&r"(result)
+          : "r"(a), "r"(b)
+          : "cc");
+    return result;
+}
+
 /* (a * b + 2^31) >> 32 */
 MCUGEN_KERNEL int32_t mcugen_dsp_high_mul(int32_t a, int32_t b)
 {

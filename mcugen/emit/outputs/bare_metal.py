@@ -19,7 +19,8 @@ def example_files(compiled: Compiled, context: dict[str, Any]) -> dict[str, str]
     """The example program, the runtime and the linker scripts of the board and of its emulator twin."""
     runtime = resource_dir("firmware") / "runtime"
     sources = {
-        f"{RUNTIME_FOLDER}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(runtime.glob("*.[ch]"))
+        f"{RUNTIME_FOLDER}/{path.name}": path.read_text(encoding="utf-8")
+        for path in sorted(runtime.glob("*.[ch]"))
     }
     boards = {board.name: board for board in (compiled.board, compiled.board.twin())}
     scripts = {_script(board): toolchain.linker_script(board) for board in boards.values()}
@@ -41,7 +42,7 @@ def example_context(compiled: Compiled) -> dict[str, Any]:
         "twin_script": _script(twin),
         "has_own_emulator": board.emulator is not None,
         "has_twin": board.emulator is None,
-        "arena_attribute": ' __attribute__((section(".arena")))',
+        "arena_attribute": '__attribute__((section(".arena")))\n',
         "qemu_flags": _qemu_flags(board),
         "flash_command": board.flash_command,
     }
@@ -52,11 +53,18 @@ def _script(board: Board) -> str:
 
 
 def _qemu_flags(board: Board) -> list[str]:
-    """The arguments of qemu-system-arm, less the program; one executed instruction is one nanosecond."""
+    """The arguments of qemu-system-arm, less the program, in groups that belong together.
+
+    One executed instruction is one nanosecond.
+    """
     emulator = board.twin().emulator
     assert emulator is not None, "load_board lets no board through whose twin has no machine"
     return [
-        *("-machine", emulator.machine, "-cpu", emulator.cpu, "-icount", "shift=0"),
-        *("-display", "none", "-monitor", "none", "-serial", "none", "-chardev", "stdio,id=semihosting"),
-        *("-semihosting-config", "enable=on,target=native,chardev=semihosting", "-kernel"),
+        f"-machine {emulator.machine}",
+        f"-cpu {emulator.cpu}",
+        "-icount shift=0",
+        "-display none -monitor none -serial none",
+        "-chardev stdio,id=semihosting",
+        "-semihosting-config enable=on,target=native,chardev=semihosting",
+        "-kernel",
     ]

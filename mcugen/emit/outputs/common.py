@@ -30,10 +30,10 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "name": compiled.name,
         "NAME": compiled.name.upper(),
         "generator": GENERATOR,
-        "source": compiled.source,
+        "source": c.comment(compiled.source),
         "sha256": compiled.sha256,
         "board": board.name,
-        "board_title": board.title,
+        "board_title": c.comment(board.title),
         "core": board.core,
         "kernels": compiled.program.kernels,
         "instruction_class": compiled.program.instruction_class,
@@ -52,7 +52,7 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "ram_bytes": board.ram_bytes,
         "inputs": _tensors(compiled, "input", compiled.graph.inputs),
         "outputs": _tensors(compiled, "output", compiled.graph.outputs),
-        "notes": list(compiled.notes),
+        "notes": [c.comment(note) for note in compiled.notes],
     }
 
 
@@ -60,7 +60,9 @@ def is_portable(compiled: Compiled) -> bool:
     """Whether the code compiles for any processor: no kernel is written for an instruction set."""
     program = compiled.program
     classes = {call.header.partition("/")[0] for call in program.calls}
-    return classes <= _PORTABLE_KERNELS and not (program.uses_cmsis_nn and program.instruction_class != "scalar")
+    return classes <= _PORTABLE_KERNELS and not (
+        program.uses_cmsis_nn and program.instruction_class != "scalar"
+    )
 
 
 def _tensors(compiled: Compiled, role: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -82,7 +84,9 @@ def _tensor(tensor: Tensor, function: str) -> dict[str, Any]:
         "is_float": tensor.dtype is DType.FLOAT32,
         "low": low,
         "high": high,
-        "quantization": f"{tensor.scale:.9g} * (q - {tensor.zero_point})".replace("- -", "+ ") if quantized else "none",
+        "quantization": f"{tensor.scale:.9g} * (q - {tensor.zero_point})".replace("- -", "+ ")
+        if quantized
+        else "none",
     }
 
 

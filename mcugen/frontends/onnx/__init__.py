@@ -17,6 +17,7 @@ from mcugen.frontends.onnx.importers import CHANNELS_LAST, IMPORTERS, ORDER_AGNO
 from mcugen.frontends.onnx.node import STANDARD_DOMAINS, Node, UnsupportedNodeError
 from mcugen.frontends.onnx.values import Const, Value, channels_last, identity, stored_shape, without_inserted
 from mcugen.ir import DType, Graph, Shape, Tensor
+from mcugen.passes.remove_dead import remove_dead
 
 __all__ = ["expose_values", "load_onnx"]
 
@@ -44,7 +45,7 @@ def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None)
             notes.append(_layout_note("input", item.name, item.shape))
     _import_nodes(builder, model, name)
     graph = _finish(builder, model, tuple(i.name for i in inputs), layouts, name)
-    notes += [_layout_note("output", n, ()) for n in graph.outputs if n in graph.layouts]
+    notes += [_layout_note("output", n, graph.tensors[n].shape) for n in graph.outputs if n in graph.layouts]
     return Imported(graph, tuple(notes))
 
 
@@ -124,36 +125,36 @@ def _finish(
     b: Builder, model: ModelProto, inputs: tuple[str, ...], layouts: dict[str, Shape], file: str
 ) -> Graph:
     """The graph, its outputs under the names of the file."""
-    names: list[str] = []
+    outputs = {proto.name: _output_value(b, proto.name, file) for proto in model.graph.output}
+    taken = {*inputs, *(name for name, value in outputs.items() if value.name == name)}
     renames: dict[str, str] = {}
-    for proto in model.graph.output:
-        value = b.values.get(proto.name)
-        if not isinstance(value, Value):
-            text = "is constant" if isinstance(value, Const) else "is produced by no node"
-            raise ModelFormatError(f"output '{proto.name}' {text}", where=file)
-        value = b.restored(value, without_inserted(value.perm))
-        if (
-            value.name in inputs
-            or value.name in renames
-            or (value.name != proto.name and value.name in names)
-        ):
-            value = _copied(b, value)
-        if value.name != proto.name:
-            if proto.name in b.tensors:
-                renames[proto.name] = b.fresh(f"{proto.name}/inner")
-            renames[value.name] = proto.name
+    for name, value in outputs.items():
         if value.perm != identity(value.rank):
-            layouts[proto.name] = value.perm
-        names.append(proto.name)
-    graph = Graph(b.tensors, tuple(b.ops), inputs, tuple(names), file, layouts)
-    return _without_dead_ops(_renamed(graph, renames))
+            layouts[name] = value.perm
+        if value.name == name:
+            continue
+        source = _copied(b, value) if value.name in taken else value.name
+        taken.add(source)
+        if name in b.tensors:
+            renames[name] = b.fresh(f"{name}/inner")
+        renames[source] = name
+    graph = Graph(b.tensors, tuple(b.ops), inputs, tuple(outputs), file, layouts)
+    return remove_dead(_renamed(graph, renames))
 
 
-def _copied(b: Builder, value: Value) -> Value:
-    """A second name for a value, so that every output is a tensor of its own."""
+def _output_value(b: Builder, name: str, file: str) -> Value:
+    value = b.values.get(name)
+    if not isinstance(value, Value):
+        text = "is constant" if isinstance(value, Const) else "is produced by no node"
+        raise ModelFormatError(f"output '{name}' {text}", where=file)
+    return b.restored(value, without_inserted(value.perm))
+
+
+def _copied(b: Builder, value: Value) -> str:
+    """A second tensor for a value, so that every output is a tensor of its own."""
     name = b.fresh(f"{value.name}/output")
-    (copy,) = b.emit(ops.Reshape(inputs=(value.name,), outputs=(name,), shape=value.stored_shape), value.perm)
-    return copy
+    b.emit(ops.Reshape(inputs=(value.name,), outputs=(name,), shape=value.stored_shape), value.perm)
+    return name
 
 
 def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
@@ -161,14 +162,3 @@ def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
         return graph
     tensors = {names.get(n, n): t.replace(name=names.get(n, n)) for n, t in graph.tensors.items()}
     return graph.replace(tensors=tensors, ops=tuple(op.rewired(names) for op in graph.ops))
-
-
-def _without_dead_ops(graph: Graph) -> Graph:
-    """The graph without operators that no output depends on."""
-    needed = set(graph.outputs)
-    kept = []
-    for op in reversed(graph.ops):
-        if needed.intersection(op.outputs):
-            kept.append(op)
-            needed.update(op.inputs)
-    return graph.with_ops(reversed(kept))

@@ -95,7 +95,7 @@ def _input(proto: ValueInfoProto, given: Shape | None, file: str) -> Input:
             TensorProto.DataType.Name(kind.elem_type).lower() if known and kind.elem_type else "not a tensor"
         )
         raise UnsupportedModelError(f"inputs of ONNX models are float32, this one is {text}", where=where)
-    declared: list[int | str] = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
+    declared: list[int | str] = [d.dim_value or str(d.dim_param) or "?" for d in kind.shape.dim]
     if given is not None:
         _check_given(given, declared, kind.HasField("shape"), where)
         check_size(where, given)
