@@ -45,14 +45,30 @@ def _verify_op(graph: Graph, op: Op, ready: set[str]) -> None:
 def check_supported(graph: Graph) -> None:
     """Raises UnsupportedModelError with every constraint violated, one line each."""
     problems = [f"{op.origin or op.kind}: {text}" for op in graph.ops for text in _problems(graph, op)]
+    problems += [f"output '{n}' of the model does not depend on any input" for n in _constant_outputs(graph)]
     if problems:
         raise UnsupportedModelError(
             "\n".join(problems), hint="docs/OPERATORS.md lists what is supported, with the constraints"
         )
 
 
+def _constant_outputs(graph: Graph) -> list[str]:
+    """Outputs that are constants, or other shapes of one."""
+    constant = {t.name for t in graph.constants()}
+    for op in graph.ops:
+        if op.is_alias and op.inputs[0] in constant:
+            constant.add(op.outputs[0])
+    return [name for name in graph.outputs if name in constant]
+
+
 def _problems(graph: Graph, op: Op) -> list[str]:
-    return [f"needed: {text}; found: {_found(graph, op)}" for text in op.check(graph.tensors)]
+    violated = op.check(graph.tensors)
+    if not violated:
+        try:
+            op.lower(graph.tensors)
+        except ValueError as error:
+            return [str(error)]
+    return [f"needed: {text}; found: {_found(graph, op)}" for text in violated]
 
 
 def _found(graph: Graph, op: Op) -> str:

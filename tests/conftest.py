@@ -28,7 +28,9 @@ settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the expected files instead of comparing")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the expected files instead of comparing"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -275,7 +275,7 @@ def _depthwise_call(call: KernelCall, weights: Array) -> KernelCall:
     zero_point = -call.param("in_offset") & 0xFF
     return call.replace(
         params=(
-            ("channels", len(taps)),
+            ("channels", call.param("in_c")), ("multiplier", call.param("multiplier")),
             ("in_lines", across.inputs), ("in_n", along.inputs),
             ("in_pitch", across.in_step), ("in_step", along.in_step),
             ("out_lines", across.outputs), ("out_n", along.outputs),
@@ -295,15 +295,17 @@ def _depthwise_call(call: KernelCall, weights: Array) -> KernelCall:
 
 
 def _plain_depthwise(call: KernelCall) -> bool:
-    return bool(call.param("multiplier") == call.param("dilation_h") == call.param("dilation_w") == 1)
+    return bool(call.param("dilation_h") == call.param("dilation_w") == 1)
 
 
 def _depthwise_3x3(call: KernelCall) -> bool:
     if not _plain_depthwise(call) or (call.param("k_h"), call.param("k_w")) != (3, 3):
         return False
+    along = _axes(call)[1]
     whole_range = (call.param("act_min"), call.param("act_max")) == (-128, 127)
     taps = _taps(call).reshape(call.param("out_c"), -1)
-    return whole_range and _axes(call)[1].stride <= 2 and requantization(call, taps, len(taps)).rounding != EXACT
+    fast = requantization(call, taps, len(taps)).rounding != EXACT
+    return fast and whole_range and along.stride <= 2 and along.outputs >= 2
 
 
 def prepare_depthwise_3x3(call: KernelCall) -> KernelCall:

@@ -12,6 +12,8 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array, Constraint, DType, Op, Shape, Tensor, Tensors
 
 INF = math.inf
+MAX_LEFT_SHIFT = 30
+MAX_PRODUCTS = 65535
 
 
 def is_float(tensors: Tensors, op: Op) -> bool:
@@ -42,13 +44,21 @@ def requantize(
     return np.clip(scaled, *bounds).astype(output.dtype.numpy)
 
 
+def requantize_multiplier(real: float) -> tuple[int, int]:
+    """(multiplier, shift) for a requantization. Raises ValueError where the left shift would not fit 32 bits."""
+    multiplier, shift = fx.quantize_multiplier(real)
+    if shift > MAX_LEFT_SHIFT:
+        raise ValueError(f"the scales are too far apart: their ratio {real:.3g} must be below 2**{MAX_LEFT_SHIFT}")
+    return multiplier, shift
+
+
 def channel_multipliers(x: Tensor, weights: Tensor, output: Tensor) -> tuple[Array, Array]:
     """(multiplier, shift) int32 arrays, one per output channel: input_scale * weight_scale / output_scale.
 
     The product and the quotient are taken in double precision, as TFLite does for convolutions.
     """
     assert weights.quant is not None
-    pairs = [fx.quantize_multiplier(x.scale * s / output.scale) for s in weights.quant.scale]
+    pairs = [requantize_multiplier(x.scale * s / output.scale) for s in weights.quant.scale]
     multiplier, shift = np.array(pairs, dtype=np.int32).T
     return multiplier, shift
 
@@ -123,6 +133,13 @@ def constant_int32_bias(index: int) -> Constraint:
         return bias is None or (bias.data is not None and bias.dtype is DType.INT32)
 
     return Constraint("the bias is absent or constant int32", holds)
+
+
+def sum_fits(products: Callable[[Any, Tensors], int]) -> Constraint:
+    """The accumulator of an output cannot overflow: 65535 products of int8 values stay below 2**31."""
+    return Constraint(
+        "an output is the sum of at most 65535 products", lambda op, t: products(op, t) <= MAX_PRODUCTS
+    )
 
 
 def same_quantization(op: Op, t: Tensors) -> bool:

@@ -105,6 +105,7 @@ class Conv2D(WeightedWindowOp):
         common.BATCH_1,
         common.symmetric_int8_weights(0),
         common.constant_int32_bias(2),
+        common.sum_fits(lambda op, t: t[op.inputs[1]].elements // t[op.inputs[1]].shape[0]),
     )
 
     groups: int = 1

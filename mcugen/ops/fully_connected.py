@@ -28,6 +28,7 @@ class FullyConnected(Op):
         common.INT8_IO,
         common.symmetric_int8_weights(0),
         common.constant_int32_bias(2),
+        common.sum_fits(lambda op, t: t[op.inputs[1]].shape[1]),
     )
 
     keep_dims: bool = False
@@ -47,7 +48,7 @@ class FullyConnected(Op):
         if len(w.quant.scale) > 1:
             return common.channel_multipliers(x, w, y)
         product = float(np.float32(x.scale) * np.float32(w.quant.scale[0]))
-        multiplier, shift = fx.quantize_multiplier(product / y.scale)
+        multiplier, shift = common.requantize_multiplier(product / y.scale)
         return np.array([multiplier], dtype=np.int32), np.array([shift], dtype=np.int32)
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:

@@ -62,7 +62,7 @@ class Mean(Op):
 
     def multiplier(self, t: Tensors) -> tuple[int, int]:
         x, y = t[self.inputs[0]], t[self.outputs[0]]
-        multiplier, shift = fx.quantize_multiplier(x.scale / y.scale)
+        multiplier, shift = common.requantize_multiplier(x.scale / y.scale)
         count = x.elements // max(y.elements, 1)
         extra = min(count.bit_length() - 1, 32, 31 + shift)
         return (multiplier << extra) // count, shift - extra

@@ -21,7 +21,7 @@ class Mul(BinaryOp):
     kind: ClassVar[str] = "Mul"
 
     def multiplier(self, t: Tensors) -> tuple[int, int]:
-        return fx.quantize_multiplier(
+        return common.requantize_multiplier(
             t[self.inputs[0]].scale * t[self.inputs[1]].scale / t[self.outputs[0]].scale
         )
 

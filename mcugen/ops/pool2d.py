@@ -51,6 +51,10 @@ class AveragePool2D(Pool2D):
     constraints: ClassVar[tuple[Constraint, ...]] = (
         *Pool2D.constraints,
         Constraint(
+            "every window has an element of the input: the padding is smaller than the kernel",
+            lambda op, t: max(op.padding[:2]) < op.kernel[0] and max(op.padding[2:]) < op.kernel[1],
+        ),
+        Constraint(
             "padding does not count in the average",
             lambda op, t: not (op.count_padding and any(op.padding)),
         ),

@@ -79,7 +79,7 @@ class Quantize(Op):
         return (shapes[0],)
 
     def _multiplier(self, t: Tensors) -> tuple[int, int]:
-        return fx.quantize_multiplier(t[self.inputs[0]].scale / t[self.outputs[0]].scale)
+        return common.requantize_multiplier(t[self.inputs[0]].scale / t[self.outputs[0]].scale)
 
     def _requantized(self, tensors: Tensors, x: fx.Int64Array) -> Array:
         source, y = tensors[self.inputs[0]], tensors[self.outputs[0]]

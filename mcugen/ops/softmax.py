@@ -14,6 +14,7 @@ from mcugen.ops import common
 
 DIFF_INTEGER_BITS = 5
 ACCUMULATOR_INTEGER_BITS = 12
+MAX_DEPTH = (1 << ACCUMULATOR_INTEGER_BITS) - 1
 
 _OUTPUT_SCALE = {DType.INT8: 1 / 256, DType.INT16: 1 / 65536}
 
@@ -42,6 +43,10 @@ class Softmax(Op):
             "the input is int8 with one scale; the output is int8 with scale 1/256 and zero point -128, "
             "or int16 with scale 1/65536 and zero point -32768",
             _formats_ok,
+        ),
+        Constraint(
+            f"a row has at most {MAX_DEPTH} elements, so that the sum fits its {ACCUMULATOR_INTEGER_BITS} integer bits",
+            lambda op, t: t[op.inputs[0]].shape[-1] <= MAX_DEPTH,
         ),
     )
 

@@ -64,7 +64,7 @@ class Svdf(Op):
         x, feature, time, state = (np.float32(t[self.inputs[i]].scale) for i in (0, 1, 2, 4))
         into_state = float(x * feature / state)
         into_output = float(state * time / np.float32(t[self.outputs[0]].scale))
-        return fx.quantize_multiplier(into_state), fx.quantize_multiplier(into_output)
+        return common.requantize_multiplier(into_state), common.requantize_multiplier(into_output)
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         x, feature, time, bias, state = arrays

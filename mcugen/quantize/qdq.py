@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 from mcugen.errors import UnsupportedModelError
 from mcugen.ir import DType, Graph, Op, QuantParams, Tensor
@@ -66,6 +65,7 @@ class _Unwrapped:
         self._ops: list[Op] = []
         self._wanted = _wanted(graph)
         self._names: dict[str, str] = {}
+        self._lost: set[str] = set()  # results of operators that cannot be converted
         for name in graph.inputs:
             if name in self._wanted:
                 self.quants[name] = self._wanted[name]
@@ -83,7 +83,9 @@ class _Unwrapped:
         """Nothing is left of it, unless it changes the parameters."""
         source, target = op.inputs[0], op.outputs[0]
         quant = _int8_quant(self._source.tensors[target])
-        if self.quants.get(source) == quant:
+        if source in self._lost:
+            self._lost.add(target)
+        elif self.quants.get(source) == quant:
             self._names[target] = source
         else:
             self._append(op, quant)
@@ -93,12 +95,10 @@ class _Unwrapped:
         self.quants.update(dict.fromkeys(op.outputs, quant))
 
     def _add_compute(self, op: Op) -> None:
-        missing = [n for n in op.inputs if n and not self._is_const(n) and n not in self.quants]
         own = self._own_quant(op)
+        missing = [n for n in op.inputs if n and n not in self.quants and not self._tensors[n].is_const]
         if missing or own is None:
-            if all(n in self._tensors for n in missing) and not self._failed_before(missing):
-                what = f"its input '{missing[0]}'" if missing else "its result"
-                self.problems.append(f"{op.origin or op.kind}: the file leaves {what} in float32")
+            self._report(op, missing)
             return
         wanted = self._wanted.get(op.outputs[0], own)
         if wanted == own:
@@ -108,12 +108,12 @@ class _Unwrapped:
         else:
             self._append_requantized(op, own, wanted)
 
-    def _failed_before(self, missing: Iterable[str]) -> bool:
-        """Whether an operator already reported computes one of the tensors."""
-        return any(n not in self._source.inputs for n in missing) and bool(self.problems)
-
-    def _is_const(self, name: str) -> bool:
-        return self._tensors[name].is_const
+    def _report(self, op: Op, missing: list[str]) -> None:
+        """Notes what is in float, unless that follows from a problem noted before."""
+        if not self._lost.intersection(missing):
+            what = f"its input '{missing[0]}'" if missing else "its result"
+            self.problems.append(f"{op.origin or op.kind}: the file leaves {what} in float32")
+        self._lost.update(op.outputs)
 
     def _own_quant(self, op: Op) -> QuantParams | None:
         """The parameters in which the integer operator gives its result."""

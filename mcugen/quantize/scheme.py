@@ -86,12 +86,20 @@ class Writer:
 
     def __init__(self, graph: Graph, quants: Mapping[str, QuantParams], file_constants: bool = False) -> None:
         self.ops: list[Op] = []
-        self.notes: list[str] = []
         self.tensors: dict[str, Tensor] = dict(graph.tensors)
         self._file_constants = file_constants
+        self._raised: list[int] = []  # weight scales raised, per operator
         for name in (*graph.inputs, *(n for op in graph.ops for n in op.outputs)):
             if name in quants:
                 self.tensors[name] = graph.tensors[name].replace(dtype=DType.INT8, quant=quants[name])
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the constants."""
+        if not self._raised:
+            return []
+        count = f"{sum(self._raised)} weight scales in {len(self._raised)} layers"
+        return [f"{count} were raised, so that biases fit 32 bits: next to them these weights hardly count"]
 
     def add(self, op: Op) -> None:
         """Appends the integer form of an operator."""
@@ -161,10 +169,7 @@ class Writer:
     ) -> tuple[Array, QuantParams]:
         data, quant, raised = symmetric_weights(weights, CHANNEL_AXIS[type(op)], bias, input_scale)
         if raised:
-            where = op.origin or op.outputs[0]
-            self.notes.append(
-                f"{where}: {raised} weight scales were raised, or the bias would exceed 32 bits"
-            )
+            self._raised.append(raised)
         return data, quant
 
     def _bias(self, bias: Tensor, input_scale: float, weights: QuantParams) -> str:

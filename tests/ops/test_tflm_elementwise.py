@@ -93,7 +93,7 @@ def test_clips_are_relus_with_other_bounds(x: QuantParams, y: QuantParams) -> No
     graphs = {n: load_tflite(_unary(n, x, y)[0], n).graph for n in ("RELU", "RELU6", "RELU_N1_TO_1")}
     relu, relu6, unit = (evaluate(g, {"x": EVERY_INT8})["y"].astype(int) for g in graphs.values())
     assert (relu6 == np.minimum(relu, _quantized(6.0, y))).all()
-    positive = EVERY_INT8 >= x.zero_point[0]
+    positive = x.zero_point[0] <= EVERY_INT8
     assert (unit[positive] == np.minimum(relu, _quantized(1.0, y))[positive]).all()
     assert unit.min() >= _quantized(-1.0, y)
 

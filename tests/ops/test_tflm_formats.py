@@ -14,9 +14,14 @@ from tests.support.compare import assert_same_as_tflm
 from tests.support.tflite_builder import Operator
 
 
-def _assert_converts(x: DType, x_quant: QuantParams | None, y: DType, y_quant: QuantParams | None, values: Array) -> None:
+def _assert_converts(
+    x: DType, x_quant: QuantParams | None, y: DType, y_quant: QuantParams | None, values: Array
+) -> None:
     name = "DEQUANTIZE" if y is DType.FLOAT32 else "QUANTIZE"
-    tensors = [draws.activation("x", values.shape, x_quant, x), draws.activation("y", values.shape, y_quant, y)]
+    tensors = [
+        draws.activation("x", values.shape, x_quant, x),
+        draws.activation("y", values.shape, y_quant, y),
+    ]
     assert_same_as_tflm(*draws.case(Operator(name, ("x",), ("y",)), tensors, [[values]]))
 
 

@@ -42,9 +42,16 @@ def test_fully_connected(case: Case) -> None:
 def _svdf(draw: st.DrawFn) -> Case:
     """Six inferences in a row: the state lives on."""
     batch, in_n, units = draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(st.integers(1, 5))
-    rank, memory, state_type = draw(st.integers(1, 3)), draw(st.integers(1, 8)), draw(st.sampled_from([DType.INT8, DType.INT16]))
+    rank, memory, state_type = (
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 8)),
+        draw(st.sampled_from([DType.INT8, DType.INT16])),
+    )
     filters = units * rank
-    x_quant, feature, time = (draw(draws.quants()), *(QuantParams.per_tensor(draw(draws.scales(-8, -3)), 0) for _ in "ab"))
+    x_quant, feature, time = (
+        draw(draws.quants()),
+        *(QuantParams.per_tensor(draw(draws.scales(-8, -3)), 0) for _ in "ab"),
+    )
     largest = state_type.bounds[1]
     state_step = x_quant.scale[0] * feature.scale[0] * 74 * 74 * math.sqrt(in_n) * 2 / largest
     state_quant = QuantParams.per_tensor(state_step * draw(draws.scales(-2, 1)), 0)
@@ -60,7 +67,13 @@ def _svdf(draw: st.DrawFn) -> Case:
     ]
     # Never without a bias: TFLM reads it always, and dies.
     tensors.append(draw(draws.present_biases(state_quant, time, units, memory)))
-    operator = Operator("SVDF", ("x", "feature", "time", "bias", "state"), ("y",), "SVDFOptions", {"rank": rank, "fused_activation_function": 1})
+    operator = Operator(
+        "SVDF",
+        ("x", "feature", "time", "bias", "state"),
+        ("y",),
+        "SVDFOptions",
+        {"rank": rank, "fused_activation_function": 1},
+    )
     return draws.case(operator, tensors, draw(draws.steps([x], 6)))
 
 

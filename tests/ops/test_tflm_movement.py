@@ -62,7 +62,9 @@ def test_expand_dims(shape: Shape, data: st.DataObject) -> None:
     axis = data.draw(st.integers(0, len(shape)))
     x, y = _pair(shape, (*shape[:axis], 1, *shape[axis:]), data.draw(_formats()))
     operator = Operator("EXPAND_DIMS", ("x", "axis"), ("y",))
-    assert_same_as_tflm(*draws.case(operator, [x, draws.int32s("axis", [axis]), y], data.draw(draws.steps([x]))))
+    assert_same_as_tflm(
+        *draws.case(operator, [x, draws.int32s("axis", [axis]), y], data.draw(draws.steps([x])))
+    )
 
 
 @st.composite
@@ -94,14 +96,19 @@ def test_padv2(case: Case) -> None:
 @st.composite
 def _concatenations(draw: st.DrawFn) -> Case:
     shape, (dtype, quant) = draw(draws.shapes()), draw(_formats())
-    axis, sizes = draw(st.integers(0, len(shape) - 1)), draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    axis, sizes = (
+        draw(st.integers(0, len(shape) - 1)),
+        draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)),
+    )
     xs = []
     for i, n in enumerate(sizes):
         part = (*shape[:axis], n, *shape[axis + 1 :])
         xs.append(draws.activation(f"x{i}", part, quant, dtype))
     y = draws.activation("y", (*shape[:axis], sum(sizes), *shape[axis + 1 :]), quant, dtype)
     signed = draw(st.sampled_from([axis, axis - len(shape)]))
-    operator = Operator("CONCATENATION", tuple(x.name for x in xs), ("y",), "ConcatenationOptions", {"axis": signed})
+    operator = Operator(
+        "CONCATENATION", tuple(x.name for x in xs), ("y",), "ConcatenationOptions", {"axis": signed}
+    )
     return draws.case(operator, [*xs, y], draw(draws.steps(xs)))
 
 
@@ -118,7 +125,8 @@ def _splits(draw: st.DrawFn, uneven: bool) -> Case:
     sizes = [draw(size) for _ in range(count)] if uneven else [draw(size)] * count
     x = draws.activation("x", (*shape[:axis], sum(sizes), *shape[axis + 1 :]), quant, dtype)
     ys = [
-        draws.activation(f"y{i}", (*shape[:axis], n, *shape[axis + 1 :]), quant, dtype) for i, n in enumerate(sizes)
+        draws.activation(f"y{i}", (*shape[:axis], n, *shape[axis + 1 :]), quant, dtype)
+        for i, n in enumerate(sizes)
     ]
     names = tuple(y.name for y in ys)
     along = draws.int32s("axis", [axis])
@@ -143,7 +151,10 @@ def test_split_v(case: Case) -> None:
 def test_slice(shape: Shape, data: st.DataObject) -> None:
     begin = [data.draw(st.integers(0, n - 1)) for n in shape]
     size = [data.draw(st.integers(1, n - b)) for n, b in zip(shape, begin, strict=True)]
-    written = [data.draw(st.sampled_from([s, -1])) if b + s == n else s for n, b, s in zip(shape, begin, size, strict=True)]
+    written = [
+        data.draw(st.sampled_from([s, -1])) if b + s == n else s
+        for n, b, s in zip(shape, begin, size, strict=True)
+    ]
     x, y = _pair(shape, tuple(size), data.draw(_formats(*_TYPES)))
     tensors = [x, draws.int32s("begin", begin), draws.int32s("size", written), y]
     operator = Operator("SLICE", ("x", "begin", "size"), ("y",))
@@ -174,7 +185,9 @@ def _strided_slices(draw: st.DrawFn) -> Case:
     assume(out)
     x, y = _pair(shape, tuple(out), draw(_formats()))
     vectors = [draws.int32s(n, v) for n, v in (("begin", begins), ("end", ends), ("strides", strides))]
-    operator = Operator("STRIDED_SLICE", ("x", "begin", "end", "strides"), ("y",), "StridedSliceOptions", masks)
+    operator = Operator(
+        "STRIDED_SLICE", ("x", "begin", "end", "strides"), ("y",), "StridedSliceOptions", masks
+    )
     return draws.case(operator, [x, *vectors, y], draw(draws.steps([x])))
 
 
@@ -188,7 +201,9 @@ def test_transpose(shape: Shape, data: st.DataObject) -> None:
     perm = data.draw(st.permutations(range(len(shape))))
     x, y = _pair(shape, tuple(shape[p] for p in perm), data.draw(_formats()))
     operator = Operator("TRANSPOSE", ("x", "perm"), ("y",), "TransposeOptions")
-    assert_same_as_tflm(*draws.case(operator, [x, draws.int32s("perm", perm), y], data.draw(draws.steps([x]))))
+    assert_same_as_tflm(
+        *draws.case(operator, [x, draws.int32s("perm", perm), y], data.draw(draws.steps([x])))
+    )
 
 
 @pytest.mark.parametrize("table", ["TransposeOptions", ""])

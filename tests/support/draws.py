@@ -106,18 +106,24 @@ def output_quants(draw: st.DrawFn, step: float, fan_in: int) -> QuantParams:
     return QuantParams.per_tensor(spread * factor, draw(zero_points()))
 
 
-def biases(x: QuantParams, weights: QuantParams, channels: int, fan_in: int) -> st.SearchStrategy[Tensor | None]:
+def biases(
+    x: QuantParams, weights: QuantParams, channels: int, fan_in: int
+) -> st.SearchStrategy[Tensor | None]:
     """An int32 bias about as large as the sums, or None."""
     return st.one_of(present_biases(x, weights, channels, fan_in), st.none())
 
 
 @st.composite
-def present_biases(draw: st.DrawFn, x: QuantParams, weights: QuantParams, channels: int, fan_in: int) -> Tensor:
+def present_biases(
+    draw: st.DrawFn, x: QuantParams, weights: QuantParams, channels: int, fan_in: int
+) -> Tensor:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     limit = draw(st.sampled_from([0, 100 * fan_in, 10000 * fan_in]))
     scale = tuple(float(np.float32(x.scale[0]) * np.float32(s)) for s in weights.scale)
     quant = QuantParams(scale, (0,) * len(scale), 0 if len(scale) > 1 else None)
-    return constant("bias", generator.integers(-limit, limit, channels, endpoint=True).astype(np.int32), quant)
+    return constant(
+        "bias", generator.integers(-limit, limit, channels, endpoint=True).astype(np.int32), quant
+    )
 
 
 def case(operator: Operator, tensors: Sequence[Tensor], inputs: list[list[Array]]) -> Case:

@@ -48,7 +48,11 @@ class _Writer:
         self.builder = flatbuffers.Builder(4096)
 
     def model(
-        self, tensors: Sequence[Tensor], operators: Sequence[Operator], inputs: Sequence[str], outputs: Sequence[str]
+        self,
+        tensors: Sequence[Tensor],
+        operators: Sequence[Operator],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
     ) -> bytes:
         index = {t.name: i for i, t in enumerate(tensors)} | {"": -1}
         kinds = list(dict.fromkeys(o.name for o in operators))
@@ -59,7 +63,12 @@ class _Writer:
         in_vector, out_vector = (self._ints([index[n] for n in names]) for names in (inputs, outputs))
         subgraph = self._table(
             "SubGraph",
-            {"tensors": tensor_vector, "inputs": in_vector, "outputs": out_vector, "operators": operator_vector},
+            {
+                "tensors": tensor_vector,
+                "inputs": in_vector,
+                "outputs": out_vector,
+                "operators": operator_vector,
+            },
         )
         subgraphs, buffer_vector = self._tables([subgraph]), self._tables(buffers)
         fields = {"version": 3, "operator_codes": codes, "subgraphs": subgraphs, "buffers": buffer_vector}
@@ -90,16 +99,26 @@ class _Writer:
 
     def _code(self, kind: str) -> int:
         code = getattr(tflite.BuiltinOperator, kind)
-        return self._table("OperatorCode", {"deprecated_builtin_code": min(code, 127), "builtin_code": code, "version": 1})
+        return self._table(
+            "OperatorCode", {"deprecated_builtin_code": min(code, 127), "builtin_code": code, "version": 1}
+        )
 
     def _tensor(self, tensor: Tensor, buffer: int) -> int:
         fields = {"shape": self._ints(tensor.shape), "name": self.builder.CreateString(tensor.name)}
         if tensor.quant is not None:
-            scales, zero_points = self._vector(tensor.quant.scale, "float32"), self._vector(tensor.quant.zero_point, "int64")
-            quant = {"scale": scales, "zero_point": zero_points, "quantized_dimension": tensor.quant.axis or 0}
+            scales, zero_points = (
+                self._vector(tensor.quant.scale, "float32"),
+                self._vector(tensor.quant.zero_point, "int64"),
+            )
+            quant = {
+                "scale": scales,
+                "zero_point": zero_points,
+                "quantized_dimension": tensor.quant.axis or 0,
+            }
             fields["quantization"] = self._table("QuantizationParameters", quant)
         return self._table(
-            "Tensor", {**fields, "type": _TYPES[tensor.dtype], "buffer": buffer, "is_variable": tensor.variable}
+            "Tensor",
+            {**fields, "type": _TYPES[tensor.dtype], "buffer": buffer, "is_variable": tensor.variable},
         )
 
     def _operator(self, operator: Operator, code: int, index: Mapping[str, int]) -> int:

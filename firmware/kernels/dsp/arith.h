@@ -109,17 +109,17 @@ MCUGEN_KERNEL int32_t mcugen_dsp_saturate_8(int32_t value)
 }
 
 /* The low half of the first word and the low half of the second, in this order. */
-MCUGEN_KERNEL int32_t mcugen_dsp_pack_low(int32_t first, int32_t second)
+MCUGEN_KERNEL uint32_t mcugen_dsp_pack_low(uint32_t first, uint32_t second)
 {
-    int32_t pair;
+    uint32_t pair;
     __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(first), "r"(second));
     return pair;
 }
 
 /* The high half of the first word and the high half of the second, in this order. */
-MCUGEN_KERNEL int32_t mcugen_dsp_pack_high(int32_t first, int32_t second)
+MCUGEN_KERNEL uint32_t mcugen_dsp_pack_high(uint32_t first, uint32_t second)
 {
-    int32_t pair;
+    uint32_t pair;
     __asm("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(second), "r"(first));
     return pair;
 }

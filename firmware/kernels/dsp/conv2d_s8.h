@@ -109,6 +109,18 @@ MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp_rows(const mcugen_dsp_1x1_param
     mcugen_conv2d_s8_dsp_1x1(p, input, weights, requant, output, scratch);
 }
 
+/* The whole words of a run of bytes. */
+MCUGEN_KERNEL int32_t *mcugen_dsp_expand_run(int32_t *to, const int8_t *from, int32_t run_bytes)
+{
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < run_bytes / 4; i++) {
+        const uint32_t word = mcugen_load_word(from + 4 * i);
+        to[6 * i] = mcugen_dsp_even(word);
+        to[6 * i + 3] = mcugen_dsp_odd(word);
+    }
+    return to + run_bytes / 4 * 6;
+}
+
 /* A column from a window of ``runs`` pieces, pitch bytes apart: first the whole words of all pieces, then the
  * bytes that are left over of each. */
 MCUGEN_KERNEL void mcugen_dsp_expand_window(int32_t *column, const int8_t *input, int32_t pitch, int32_t runs,
@@ -116,23 +128,28 @@ MCUGEN_KERNEL void mcugen_dsp_expand_window(int32_t *column, const int8_t *input
 {
     int32_t *to = column;
     const int8_t *from = input;
-    for (int32_t run = 0; run < runs; run++) {
-        const int8_t *word = from;
-#pragma GCC unroll 4
-        for (int32_t i = 0; i < run_bytes / 4; i++) {
-            const uint32_t four = mcugen_load_word(word);
-            word += 4;
-            to[3] = mcugen_dsp_odd(four);
-            to[0] = mcugen_dsp_even(four);
-            to += 6;
+    if (run_bytes < 16) {
+#pragma GCC unroll 3
+        for (int32_t run = 0; run < runs; run++) {
+            to = mcugen_dsp_expand_run(to, from, run_bytes);
+            from += pitch;
         }
-        from += pitch;
+    } else {
+        for (int32_t run = 0; run < runs; run++) {
+            to = mcugen_dsp_expand_run(to, from, run_bytes);
+            from += pitch;
+        }
     }
+    const int8_t *rest = input + (run_bytes & ~3);
     int32_t k = runs * (run_bytes & ~3);
+#pragma GCC unroll 3
     for (int32_t run = 0; run < runs; run++) {
-        for (int32_t i = run_bytes & ~3; i < run_bytes; i++) {
-            mcugen_dsp_put(column, k++, input[run * pitch + i]);
+#pragma GCC unroll 3
+        for (int32_t i = 0; i < (run_bytes & 3); i++) {
+            mcugen_dsp_put(column, k + i, rest[i]);
         }
+        k += run_bytes & 3;
+        rest += pitch;
     }
 }
 

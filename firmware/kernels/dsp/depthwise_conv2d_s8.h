@@ -1,5 +1,5 @@
 /*
- * Depthwise 2D convolution on the DSP extension, one output channel per input channel.
+ * Depthwise 2D convolution on the DSP extension.
  *
  * Four channels at a time, the input is spread into planes of int16 in scratch memory, one per channel, so that
  * neighbours along a line of pixels are pairs that one SMLAD takes. A plane holds the lines that a band of
@@ -18,13 +18,14 @@
 #include "arith.h"
 
 /* Steps are in bytes between neighbours in a line, pitches between lines.
+ * channels:         of the input, each giving ``multiplier`` of the output.
  * in_lines, in_n:   lines of the input and pixels in each; out_lines, out_n of the output.
  * k_lines, k_n:     extent of the kernel across and along lines; stride_ and pad_ likewise.
  * band:             output lines computed together.
  * plane_n:          int16 values in a line of a plane, even.
  * zero_point:       of the input, in all four bytes. */
 typedef struct {
-    int32_t channels;
+    int32_t channels, multiplier;
     int32_t in_lines, in_n, in_pitch, in_step;
     int32_t out_lines, out_n, out_pitch, out_step;
     int32_t k_lines, k_n;
@@ -43,20 +44,16 @@ MCUGEN_KERNEL int32_t mcugen_dsp_plane_words(const mcugen_dsp_depthwise_params *
     return ((p->band - 1) * p->stride_lines + p->k_lines) * p->plane_n / 2;
 }
 
-/* Two pixels of four channels into four planes, 16 instructions for 8 values. */
+/* Two pixels of four channels into four planes, 14 instructions for 8 values. */
 MCUGEN_KERNEL void mcugen_dsp_spread_2(int32_t *plane, int32_t plane_words, uint32_t pixel0, uint32_t pixel1)
 {
     const uint32_t mask = 0x01FE01FEU;
-    const uint32_t x0 = pixel0 ^ 0x80808080U;
-    const uint32_t x1 = pixel1 ^ 0x80808080U;
-    const int32_t even0 = (int32_t)((x0 << 1) & mask);
-    const int32_t even1 = (int32_t)((x1 << 1) & mask);
-    const int32_t odd0 = (int32_t)((x0 >> 7) & mask);
-    const int32_t odd1 = (int32_t)((x1 >> 7) & mask);
-    plane[0] = mcugen_dsp_pack_low(even0, even1);
-    plane[plane_words] = mcugen_dsp_pack_low(odd0, odd1);
-    plane[2 * plane_words] = mcugen_dsp_pack_high(even0, even1);
-    plane[3 * plane_words] = mcugen_dsp_pack_high(odd0, odd1);
+    const uint32_t low = mcugen_dsp_pack_low(pixel0, pixel1) ^ 0x80808080U;
+    const uint32_t high = mcugen_dsp_pack_high(pixel0, pixel1) ^ 0x80808080U;
+    plane[0] = (int32_t)((low << 1) & mask);
+    plane[plane_words] = (int32_t)((low >> 7) & mask);
+    plane[2 * plane_words] = (int32_t)((high << 1) & mask);
+    plane[3 * plane_words] = (int32_t)((high >> 7) & mask);
 }
 
 /* Channels of one pixel of a line, zero points beside it; count: channels that are there. */
@@ -132,8 +129,9 @@ MCUGEN_KERNEL void mcugen_dsp_spread_band(const mcugen_dsp_depthwise_params *p, 
 /* One channel of a band; the assembly knows the order of the fields. Distances are in bytes.
  * weights:    three words, the taps (w0, w1, w1, w2) of each row of the kernel.
  * requant:    twice the bias, multiplier, -2^(32 + shift).
- * pair_bytes: from the first output of a line to the end of those that are made in pairs; line_bytes: of all.
- * out_skip:   from the end of a line of outputs to the next; plane_skip: of values. */
+ * pair_bytes: from the first output of a line to the end of those that are made in pairs; odd: 1 if one is left.
+ * out_skip:   from the end of a line of outputs to the next; plane_skip: of values.
+ * out_end:    where a line after the last would start. */
 typedef struct {
     const int8_t *weights;
     const int32_t *plane;
@@ -141,47 +139,56 @@ typedef struct {
     int8_t *out;
     const int32_t *requant;
     int32_t out_offset;
-    int32_t out_step, pair_bytes, line_bytes, out_skip, plane_skip;
-    int32_t lines;
+    int32_t out_step, pair_bytes, odd, out_skip, plane_skip;
+    const int8_t *out_end;
 } mcugen_dsp_channel_3x3;
 
-/* One row of the window for outputs n (r10) and n + 1 (r11): 5 instructions for 6 products. */
-#define MCUGEN_DSP_PAIR_ROW(x, w01, w12)                                                                     \
+/* One row of the window for outputs n (r10) and n + 1 (r11), with a stride of 1: 5 instructions for 6 products. */
+#define MCUGEN_DSP_PAIR_ROW_1(x, w01, w12)                                                                   \
     "ldrd   r12, lr, [" x "], #4     \n" /* (x0,x1) (x2,x3) */                                              \
     "smlad  r10, r12, " w01 ", r10   \n"                                                                     \
     "smlatb r11, r12, " w01 ", r11   \n"                                                                     \
     "smlabt r10, lr, " w12 ", r10    \n"                                                                     \
     "smlad  r11, lr, " w12 ", r11    \n"
 
-/* The same for one output. */
+/* With a stride of 2: 6 instructions. */
+#define MCUGEN_DSP_PAIR_ROW_2(x, w01, w12)                                                                   \
+    "ldrd   r12, lr, [" x "], #8     \n" /* (x0,x1) (x2,x3) */                                              \
+    "smlad  r10, r12, " w01 ", r10   \n"                                                                     \
+    "smlabt r10, lr, " w12 ", r10    \n"                                                                     \
+    "ldr    r12, [" x "]             \n" /* (x4,x5) */                                                      \
+    "smlad  r11, lr, " w01 ", r11    \n"                                                                     \
+    "smlabt r11, r12, " w12 ", r11   \n"
+
+/* For one output. */
 #define MCUGEN_DSP_SINGLE_ROW(x, w01, w12)                                                                   \
     "ldrd   r12, lr, [" x "], #4     \n"                                                                     \
     "smlad  r10, r12, " w01 ", r10   \n"                                                                     \
     "smlabt r10, lr, " w12 ", r10    \n"
 
-#define MCUGEN_DSP_AWAY_R10 "add r10, r10, r10, asr #31 \n"
-#define MCUGEN_DSP_AWAY_R11 "add r11, r11, r11, asr #31 \n"
+/* Ties of negative values away from zero: x + (x >> 31) before rounding up. */
+#define MCUGEN_DSP_CHANNEL_UP(sum) ""
+#define MCUGEN_DSP_CHANNEL_AWAY(sum) "add " sum ", " sum ", " sum ", asr #31 \n"
 
 /*
- * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs, 20 for one (with
- * ties away 32 and 21), 22 more for each line.
+ * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs (33 with a stride
+ * of 2), 17 for one, 14 more for each line; with ties away 1 more for each output.
  * Registers: r0-r2 three lines of values, r3 output, r4-r9 taps (w0,w1) and (w1,w2) of each row.
- * Stack: 0 4 bias, 8 multiplier, 12 shift, 16 end of pairs, 20 step, 24 end of line, 28 step, 32 offset,
- *        36 pair_bytes, 40 line_bytes, 44 out_skip, 48 plane_skip, 52 lines.
+ * Stack: 0 4 bias, 8 multiplier, 12 shift, 16 end of pairs, 20 step, 24 offset, 28 pair_bytes, 32 odd,
+ *        36 out_skip, 40 plane_skip, 44 out_end.
  */
-#define MCUGEN_DSP_DEPTHWISE_3X3(away10, away11)                                                             \
+#define MCUGEN_DSP_DEPTHWISE_3X3(pair_row, ties)                                                             \
     "push   {r4-r11, lr}             \n"                                                                     \
-    "sub    sp, #60                  \n"                                                                     \
+    "sub    sp, #48                  \n"                                                                     \
     "ldr    r12, [r0, #16]           \n"                                                                     \
     "ldm    r12, {r1, r2, r3}        \n"                                                                     \
     "strd   r1, r1, [sp]             \n"                                                                     \
     "strd   r2, r3, [sp, #8]         \n"                                                                     \
     "ldrd   r1, r2, [r0, #20]        \n"                                                                     \
-    "str    r2, [sp, #20]            \n"                                                                     \
-    "strd   r2, r1, [sp, #28]        \n"                                                                     \
+    "strd   r2, r1, [sp, #20]        \n"                                                                     \
     "add    r12, r0, #28             \n"                                                                     \
     "ldm    r12, {r4-r8}             \n"                                                                     \
-    "add    r12, sp, #36             \n"                                                                     \
+    "add    r12, sp, #28             \n"                                                                     \
     "stm    r12, {r4-r8}             \n"                                                                     \
     "ldm    r0, {r0, r1, r2, r3}     \n" /* weights, plane, pitch, out */                                   \
     "ldm    r0, {r5, r7, r9}         \n"                                                                     \
@@ -195,20 +202,16 @@ typedef struct {
     "add    r1, r0, r2               \n"                                                                     \
     "add    r2, r1, r2               \n"                                                                     \
     "1:                              \n" /* a line */                                                        \
-    "ldrd   r12, lr, [sp, #36]       \n"                                                                     \
+    "ldr    r12, [sp, #28]           \n"                                                                     \
     "add    r12, r3                  \n"                                                                     \
-    "add    lr, r3                   \n"                                                                     \
     "str    r12, [sp, #16]           \n"                                                                     \
-    "str    lr, [sp, #24]            \n"                                                                     \
-    "cmp    r3, r12                  \n"                                                                     \
-    "beq    3f                       \n"                                                                     \
     "2:                              \n" /* two outputs */                                                   \
-    "ldrd   r10, r11, [sp]           \n" MCUGEN_DSP_PAIR_ROW("r0", "r4", "r5")                               \
-        MCUGEN_DSP_PAIR_ROW("r1", "r6", "r7") MCUGEN_DSP_PAIR_ROW("r2", "r8", "r9")                          \
+    "ldrd   r10, r11, [sp]           \n" pair_row("r0", "r4", "r5") pair_row("r1", "r6", "r7")               \
+        pair_row("r2", "r8", "r9")                                                                           \
     "ldrd   r12, lr, [sp, #8]        \n"                                                                     \
     "smmulr r10, r10, r12            \n"                                                                     \
-    "smmulr r11, r11, r12            \n" away10 away11                                                       \
-    "ldr    r12, [sp, #32]           \n"                                                                     \
+    "smmulr r11, r11, r12            \n" ties("r10") ties("r11")                                             \
+    "ldr    r12, [sp, #24]           \n"                                                                     \
     "smmlsr r10, r10, lr, r12        \n"                                                                     \
     "smmlsr r11, r11, lr, r12        \n"                                                                     \
     "ldrd   r12, lr, [sp, #16]       \n"                                                                     \
@@ -219,54 +222,60 @@ typedef struct {
     "add    r3, r3, lr, lsl #1       \n"                                                                     \
     "cmp    r3, r12                  \n"                                                                     \
     "bne    2b                       \n"                                                                     \
-    "3:                              \n"                                                                     \
-    "ldr    r12, [sp, #24]           \n"                                                                     \
-    "cmp    r3, r12                  \n"                                                                     \
-    "beq    5f                       \n"                                                                     \
-    "4:                              \n" /* one output */                                                    \
+    "ldr    r12, [sp, #32]           \n"                                                                     \
+    "cmp    r12, #0                  \n"                                                                     \
+    "beq    3f                       \n"                                                                     \
     "ldr    r10, [sp]                \n" MCUGEN_DSP_SINGLE_ROW("r0", "r4", "r5")                             \
         MCUGEN_DSP_SINGLE_ROW("r1", "r6", "r7") MCUGEN_DSP_SINGLE_ROW("r2", "r8", "r9")                      \
     "ldrd   r12, lr, [sp, #8]        \n"                                                                     \
-    "smmulr r10, r10, r12            \n" away10                                                              \
-    "ldr    r12, [sp, #32]           \n"                                                                     \
+    "smmulr r10, r10, r12            \n" ties("r10")                                                         \
+    "ldrd   r11, r12, [sp, #20]      \n"                                                                     \
     "smmlsr r10, r10, lr, r12        \n"                                                                     \
-    "ldrd   r12, lr, [sp, #24]       \n"                                                                     \
     "ssat   r10, #8, r10             \n"                                                                     \
     "strb   r10, [r3]                \n"                                                                     \
-    "add    r3, lr                   \n"                                                                     \
-    "cmp    r3, r12                  \n"                                                                     \
-    "bne    4b                       \n"                                                                     \
-    "5:                              \n"                                                                     \
-    "ldrd   r10, r11, [sp, #44]      \n"                                                                     \
-    "ldr    r12, [sp, #52]           \n"                                                                     \
+    "add    r3, r11                  \n"                                                                     \
+    "3:                              \n"                                                                     \
+    "ldrd   r10, r11, [sp, #36]      \n"                                                                     \
+    "ldr    r12, [sp, #44]           \n"                                                                     \
     "add    r3, r10                  \n"                                                                     \
     "add    r0, r11                  \n"                                                                     \
     "add    r1, r11                  \n"                                                                     \
     "add    r2, r11                  \n"                                                                     \
-    "subs   r12, #1                  \n"                                                                     \
-    "str    r12, [sp, #52]           \n"                                                                     \
+    "cmp    r3, r12                  \n"                                                                     \
     "bne    1b                       \n"                                                                     \
-    "add    sp, #60                  \n"                                                                     \
+    "add    sp, #48                  \n"                                                                     \
     "pop    {r4-r11, pc}             \n"
 
-MCUGEN_DSP_SHARED __attribute__((naked)) void
-mcugen_dsp_channel_3x3_up(MCUGEN_DSP_PARAM const mcugen_dsp_channel_3x3 *channel)
+#define MCUGEN_DSP_CHANNEL_3X3(name, pair_row, ties)                                                         \
+    MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_channel_3x3_##name(                             \
+        MCUGEN_DSP_PARAM const mcugen_dsp_channel_3x3 *channel)                                              \
+    {                                                                                                        \
+        __asm volatile(MCUGEN_DSP_DEPTHWISE_3X3(pair_row, ties));                                            \
+    }
+
+MCUGEN_DSP_CHANNEL_3X3(stride_1_up, MCUGEN_DSP_PAIR_ROW_1, MCUGEN_DSP_CHANNEL_UP)
+MCUGEN_DSP_CHANNEL_3X3(stride_1_away, MCUGEN_DSP_PAIR_ROW_1, MCUGEN_DSP_CHANNEL_AWAY)
+MCUGEN_DSP_CHANNEL_3X3(stride_2_up, MCUGEN_DSP_PAIR_ROW_2, MCUGEN_DSP_CHANNEL_UP)
+MCUGEN_DSP_CHANNEL_3X3(stride_2_away, MCUGEN_DSP_PAIR_ROW_2, MCUGEN_DSP_CHANNEL_AWAY)
+
+MCUGEN_KERNEL void mcugen_dsp_run_channel_3x3(const mcugen_dsp_depthwise_params *p,
+                                              const mcugen_dsp_channel_3x3 *channel)
 {
-    __asm volatile(MCUGEN_DSP_DEPTHWISE_3X3("", ""));
+    if (p->rounding == MCUGEN_DSP_UP) {
+        (p->stride_n == 1 ? mcugen_dsp_channel_3x3_stride_1_up : mcugen_dsp_channel_3x3_stride_2_up)(channel);
+    } else {
+        (p->stride_n == 1 ? mcugen_dsp_channel_3x3_stride_1_away : mcugen_dsp_channel_3x3_stride_2_away)(channel);
+    }
 }
 
-MCUGEN_DSP_SHARED __attribute__((naked)) void
-mcugen_dsp_channel_3x3_away(MCUGEN_DSP_PARAM const mcugen_dsp_channel_3x3 *channel)
-{
-    __asm volatile(MCUGEN_DSP_DEPTHWISE_3X3(MCUGEN_DSP_AWAY_R10, MCUGEN_DSP_AWAY_R11));
-}
-
-/* Needs the whole int8 range as clamp, a stride of 1 or 2 along lines, and no exact rounding. */
+/* Needs the whole int8 range as clamp, a stride of 1 or 2 along lines, lines of two outputs or more, and no exact
+ * rounding. */
 MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise_params *p, const int8_t *input,
                                                       const int8_t *weights, const int32_t *requant,
                                                       int8_t *output, void *scratch)
 {
-    const int32_t pairs = p->stride_n == 1 ? p->out_n / 2 : 0;
+    const int32_t pairs = p->out_n / 2;
+    const int32_t odd = p->out_n % 2;
     mcugen_dsp_channel_3x3 channel = {
         .weights = weights,
         .plane_pitch = 2 * p->plane_n,
@@ -274,26 +283,28 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise
         .out_offset = p->out_offset,
         .out_step = p->out_step,
         .pair_bytes = 2 * pairs * p->out_step,
-        .line_bytes = p->out_n * p->out_step,
+        .odd = odd,
         .out_skip = p->out_pitch - p->out_n * p->out_step,
-        .plane_skip = p->stride_lines * 2 * p->plane_n - 4 * (p->out_n - pairs),
+        .plane_skip = p->stride_lines * 2 * p->plane_n - 4 * (p->stride_n * pairs + odd),
     };
     int32_t *const planes = scratch;
     for (int32_t first_c = 0; first_c < p->channels; first_c += MCUGEN_DSP_DEPTHWISE_GROUP) {
         const int32_t count = mcugen_min(p->channels - first_c, MCUGEN_DSP_DEPTHWISE_GROUP);
         for (int32_t first = 0; first < p->out_lines; first += p->band) {
-            channel.lines = mcugen_min(p->band, p->out_lines - first);
-            mcugen_dsp_spread_band(p, planes, input + first_c, first, channel.lines, count);
+            const int32_t lines = mcugen_min(p->band, p->out_lines - first);
+            mcugen_dsp_spread_band(p, planes, input + first_c, first, lines, count);
+            channel.plane = planes;
+            channel.out = output + first * p->out_pitch + first_c * p->multiplier;
             for (int32_t c = 0; c < count; c++) {
-                channel.weights = weights + 12 * (first_c + c);
-                channel.requant = requant + 3 * (first_c + c);
-                channel.plane = planes + c * mcugen_dsp_plane_words(p);
-                channel.out = output + first * p->out_pitch + first_c + c;
-                if (p->rounding == MCUGEN_DSP_UP) {
-                    mcugen_dsp_channel_3x3_up(&channel);
-                } else {
-                    mcugen_dsp_channel_3x3_away(&channel);
+                for (int32_t k = 0; k < p->multiplier; k++) {
+                    const int32_t out_c = (first_c + c) * p->multiplier + k;
+                    channel.weights = weights + 12 * out_c;
+                    channel.requant = requant + 3 * out_c;
+                    channel.out_end = channel.out + lines * p->out_pitch;
+                    mcugen_dsp_run_channel_3x3(p, &channel);
+                    channel.out++;
                 }
+                channel.plane += mcugen_dsp_plane_words(p);
             }
         }
     }
@@ -347,10 +358,11 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp(const mcugen_dsp_depthwise_par
         for (int32_t first = 0; first < p->out_lines; first += p->band) {
             const int32_t lines = mcugen_min(p->band, p->out_lines - first);
             mcugen_dsp_spread_band(p, planes, input + first_c, first, lines, count);
-            for (int32_t c = 0; c < count; c++) {
-                mcugen_dsp_channel_any(p, planes + c * mcugen_dsp_plane_words(p),
-                                       weights + channel_taps * (first_c + c), requant + 3 * (first_c + c),
-                                       output + first * p->out_pitch + first_c + c, lines);
+            for (int32_t c = 0; c < count * p->multiplier; c++) {
+                const int32_t out_c = first_c * p->multiplier + c;
+                mcugen_dsp_channel_any(p, planes + c / p->multiplier * mcugen_dsp_plane_words(p),
+                                       weights + channel_taps * out_c, requant + 3 * out_c,
+                                       output + first * p->out_pitch + out_c, lines);
             }
         }
     }

@@ -129,11 +129,12 @@ MCUGEN_KERNEL int32x4_t mcugen_mve_channel_outputs(const mcugen_depthwise_conv2d
     return vminq_s32(vmaxq_s32(y, vdupq_n_s32(p->act_min)), vdupq_n_s32(p->act_max));
 }
 
-/* The rest of a loop over tiles of four outputs whose sums are in r0, r2, r4, r6: 13 instructions. Results are
- * saturated to int8; the form is that of mcugen_mve_rescale_up. */
+/*
+ * The rest of a loop over tiles of four outputs whose sums are in q1: 9 instructions. Results are saturated to int8;
+ * the form is that of mcugen_mve_rescale_up. The sums come in pairs in r0 and r2 only, for with two more
+ * registers taken the compiler finds too few for the operands.
+ */
 #define MCUGEN_MVE_TILE_END                                                                                  \
-    "vmov q1[2], q1[0], r0, r4 \n"                                                                           \
-    "vmov q1[3], q1[1], r2, r6 \n"                                                                           \
     "vadd.i32 q1, q1, %[bias] \n"                                                                            \
     "vqrdmulh.s32 q1, q1, %[multiplier] \n"                                                                  \
     "vrshl.s32 q1, %[shift] \n"                                                                              \
@@ -251,19 +252,21 @@ MCUGEN_KERNEL void mcugen_mve_channel_row_up(const mcugen_depthwise_conv2d_s8_mv
         register int32_t tiles __asm("lr") = t.tiles;
         __asm volatile("dls lr, lr \n"
                        "1: vldrw.u32 q0, [%[from], %q[a]] \n"
-                       "vldrw.u32 q1, [%[from], %q[b]] \n"
+                       "vldrw.u32 q1, [%[from], %q[d]] \n"
                        "vmladav.s8 r0, q0, %q[taps] \n"
-                       "vldrw.u32 q0, [%[from], %q[d]] \n"
+                       "vldrw.u32 q0, [%[from], %q[b]] \n"
                        "vmladav.s8 r2, q1, %q[taps] \n"
-                       "vldrw.u32 q1, [%[from], %q[e]] \n"
-                       "vmladav.s8 r4, q0, %q[taps] \n"
+                       "vmov q1[2], q1[0], r0, r2 \n"
+                       "vmladav.s8 r0, q0, %q[taps] \n"
+                       "vldrw.u32 q0, [%[from], %q[e]] \n"
                        "add %[from], %[from], %[from_step] \n"
-                       "vmladav.s8 r6, q1, %q[taps] \n" MCUGEN_MVE_TILE_END
+                       "vmladav.s8 r2, q0, %q[taps] \n"
+                       "vmov q1[3], q1[1], r0, r2 \n" MCUGEN_MVE_TILE_END
                        : [from] "+r"(from), [out] "+r"(to), "+r"(tiles)
                        : [a] "w"(a), [b] "w"(b), [d] "w"(d), [e] "w"(e), [taps] "w"(taps), [place] "w"(place),
                          [bias] "r"(c->bias), [multiplier] "r"(c->multiplier), [shift] "r"(c->shift),
                          [offset] "r"(p->out_offset), [from_step] "r"(4 * step), [out_step] "r"(4 * p->out_c)
-                       : "r0", "r2", "r4", "r6", "q0", "q1", "memory");
+                       : "r0", "r2", "q0", "q1", "memory");
         if (!t.more) {
             break;
         }
@@ -391,15 +394,17 @@ MCUGEN_KERNEL void mcugen_mve_channel_tiles_up(const mcugen_depthwise_conv2d_s8_
                        "1: vldrw.u32 q0, [%[from], %q[columns]] \n"
                        "add %[from], %[from], %[from_step] \n"
                        "vmladav.s8 r0, q0, %q[a] \n"
-                       "vmladav.s8 r2, q0, %q[b] \n"
-                       "vmladav.s8 r4, q0, %q[c] \n"
-                       "vmladav.s8 r6, q0, %q[d] \n" MCUGEN_MVE_TILE_END
+                       "vmladav.s8 r2, q0, %q[c] \n"
+                       "vmov q1[2], q1[0], r0, r2 \n"
+                       "vmladav.s8 r0, q0, %q[b] \n"
+                       "vmladav.s8 r2, q0, %q[d] \n"
+                       "vmov q1[3], q1[1], r0, r2 \n" MCUGEN_MVE_TILE_END
                        : [from] "+r"(from), [out] "+r"(to), "+r"(tiles)
                        : [a] "w"(left), [b] "w"(right), [c] "w"(low_left), [d] "w"(low_right),
                          [columns] "w"(columns), [place] "w"(place), [bias] "r"(c->bias),
                          [multiplier] "r"(c->multiplier), [shift] "r"(c->shift), [offset] "r"(p->out_offset),
                          [from_step] "r"(2 * step), [out_step] "r"(2 * p->out_c)
-                       : "r0", "r2", "r4", "r6", "q0", "q1", "memory");
+                       : "r0", "r2", "q0", "q1", "memory");
         if (!t.more) {
             break;
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from onnx import GraphProto, ModelProto
 
 from mcugen import ops
@@ -32,9 +33,10 @@ def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None)
     that is not supported, one line each).
     """
     model = reading.parse(data, name)
+    names = _all_names(model.graph, name)
     known = reading.constants(model, name)
     inputs = reading.inputs(model, known, shapes or {}, name)
-    builder = Builder(_all_names(model.graph))
+    builder = Builder(names)
     builder.values.update(known)
     notes = [i.note for i in inputs if i.note]
     layouts = {}
@@ -43,16 +45,21 @@ def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None)
         if without_inserted(value.perm) != identity(value.rank):
             layouts[item.name] = without_inserted(value.perm)
             notes.append(_layout_note("input", item.name, item.shape))
-    _import_nodes(builder, model, name)
+    with np.errstate(all="ignore"):  # what overflows is refused as a constant
+        _import_nodes(builder, model, name)
     graph = _finish(builder, model, tuple(i.name for i in inputs), layouts, name)
     notes += [_layout_note("output", n, graph.tensors[n].shape) for n in graph.outputs if n in graph.layouts]
     return Imported(graph, tuple(notes))
 
 
-def _all_names(graph: GraphProto) -> set[str]:
-    return {n for node in graph.node for n in (*node.input, *node.output)} | {
-        i.name for i in graph.initializer
-    }
+def _all_names(graph: GraphProto, file: str) -> set[str]:
+    """The names of all values. Raises ModelFormatError for names that are not text."""
+    values = [*graph.input, *graph.output, *graph.initializer]
+    names = {n for node in graph.node for n in (*node.input, *node.output)} | {v.name for v in values}
+    kinds = {node.op_type for node in graph.node} | {node.domain for node in graph.node}
+    if not all(isinstance(n, str) for n in names | kinds):  # protobuf gives bytes for invalid UTF-8
+        raise ModelFormatError("the file contains names that are not text", where=file)
+    return names
 
 
 def _layout_note(what: str, name: str, shape: Shape) -> str:

@@ -111,10 +111,12 @@ class Builder:
         return self._constants[key]
 
     def add_array(self, name: str, array: Array, quant: QuantParams | None = None) -> None:
-        """Adds a float32 constant in stored order. Raises UnsupportedNodeError for other than numbers."""
+        """Adds a float32 constant in stored order. Raises UnsupportedNodeError for other than finite numbers."""
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise UnsupportedNodeError(f"constant '{name}' of type {array.dtype} is not supported")
         data = np.ascontiguousarray(array, dtype=np.float32)
+        if not np.isfinite(data).all():
+            raise UnsupportedNodeError(f"constant '{name}' holds NaN or infinity")
         self.add_tensor(Tensor(name, DType.FLOAT32, tuple(data.shape), quant, data))
 
     # Operators
