@@ -15,6 +15,7 @@ from mcugen import ops
 from mcugen.errors import ModelFormatError, UnsupportedModelError
 from mcugen.frontends.imported import Imported
 from mcugen.ir import Array, DType, Graph, Op, QuantParams, Shape, Tensor
+from mcugen.verify_ir import GraphError, verify
 
 FILE_IDENTIFIER = b"TFL3"
 
@@ -112,7 +113,9 @@ class _Importer:
         outputs = tuple(self.names[i] for i in _indices(subgraph.OutputsAsNumpy(), len(self.names)))
         nodes = _needed(self._nodes(subgraph), [self.names.index(o) for o in outputs])
         graph = Graph(self.tensors, (), inputs, outputs, self.name)
-        return Imported(graph.with_ops(self._convert(nodes), self.tensors), tuple(self.notes))
+        graph = graph.with_ops(self._convert(nodes), self.tensors)
+        verify(graph)
+        return Imported(graph, tuple(self.notes))
 
     # Tensors
 

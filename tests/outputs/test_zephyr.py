@@ -121,7 +121,7 @@ def test_west_takes_it_as_a_project(generate: Generate, tool: Tool, tmp_path: Pa
     west = [sys.executable, "-m", "west"]
     tool(app, *west, "init", "-l", ".")
     tool(app, *west, "manifest", "--validate")
-    tool(app, *west, "update", "-q")
+    tool(app, *west, "update")
     assert f"modules/{NAME}" in tool(app, *west, "list").stdout
     assert (tmp_path / "workspace" / "modules" / NAME / "zephyr" / "module.yml").is_file()
 

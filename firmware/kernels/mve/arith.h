@@ -19,19 +19,24 @@ MCUGEN_KERNEL int32x4_t mcugen_mve_divide_by_pot(int32x4_t x, int32x4_t shift)
     return vrshlq_s32(vaddq_s32(x, below), shift);
 }
 
-/* x * multiplier * 2^(shift - 31) per lane, rounded twice: multiply_by_quantized_multiplier. */
+/* x * multiplier * 2^(shift - 31) per lane for shift <= 0, rounded twice: multiply_by_quantized_multiplier. */
 MCUGEN_KERNEL int32x4_t mcugen_mve_rescale(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
-    const int32x4_t zero = vdupq_n_s32(0);
-    const int32x4_t scaled = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, zero)), multiplier);
-    return mcugen_mve_divide_by_pot(scaled, vminq_s32(shift, zero));
+    return mcugen_mve_divide_by_pot(vqrdmulhq_s32(x, multiplier), shift);
 }
 
-/* As mcugen_mve_rescale where no shift is positive and negative results do not matter: those of ties are one
- * too large. */
+/* The same with ties rounded up: negative results of ties are one too large. It will do where a clamp makes all
+ * negative results equal. */
 MCUGEN_KERNEL int32x4_t mcugen_mve_rescale_up(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
     return vrshlq_s32(vqrdmulhq_s32(x, multiplier), shift);
+}
+
+/* As mcugen_mve_rescale for any shift, the same in all lanes. */
+MCUGEN_KERNEL int32x4_t mcugen_mve_rescale_any(int32x4_t x, int32_t multiplier, int32_t shift)
+{
+    const int32x4_t scaled = vqrdmulhq_n_s32(vshlq_r_s32(x, shift > 0 ? shift : 0), multiplier);
+    return mcugen_mve_divide_by_pot(scaled, vdupq_n_s32(shift < 0 ? shift : 0));
 }
 
 /* Copies bytes; the areas do not overlap. One loop with tail predication: 3 instructions for 16 bytes. */

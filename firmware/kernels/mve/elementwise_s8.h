@@ -74,16 +74,11 @@ typedef struct {
     int32_t multiplier, shift, offset, low, high;
 } mcugen_mve_output;
 
-MCUGEN_KERNEL int32x4_t mcugen_mve_rescale_n(int32x4_t x, int32_t multiplier, int32_t shift)
-{
-    return mcugen_mve_rescale(x, vdupq_n_s32(multiplier), vdupq_n_s32(shift));
-}
-
 /* Eight outputs, in the low bytes of the lanes. */
 MCUGEN_KERNEL int16x8_t mcugen_mve_outputs_8(const mcugen_mve_output *o, int32x4_t even, int32x4_t odd)
 {
-    const int32x4_t y_even = mcugen_mve_rescale_n(even, o->multiplier, o->shift);
-    const int32x4_t y_odd = mcugen_mve_rescale_n(odd, o->multiplier, o->shift);
+    const int32x4_t y_even = mcugen_mve_rescale_any(even, o->multiplier, o->shift);
+    const int32x4_t y_odd = mcugen_mve_rescale_any(odd, o->multiplier, o->shift);
     int16x8_t y = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(y_even), y_even), y_odd);
     y = vqaddq_n_s16(y, (int16_t)o->offset);
     return vminq_s16(vmaxq_s16(y, vdupq_n_s16((int16_t)o->low)), vdupq_n_s16((int16_t)o->high));
@@ -91,8 +86,8 @@ MCUGEN_KERNEL int16x8_t mcugen_mve_outputs_8(const mcugen_mve_output *o, int32x4
 
 MCUGEN_KERNEL int32x4_t mcugen_mve_add_4(const mcugen_add_s8_params *p, int32x4_t a, int32x4_t b, int32_t sign)
 {
-    const int32x4_t wide_a = mcugen_mve_rescale_n(vshlq_n_s32(a, 20), p->a_multiplier, p->a_shift);
-    const int32x4_t wide_b = mcugen_mve_rescale_n(vshlq_n_s32(b, 20), p->b_multiplier, p->b_shift);
+    const int32x4_t wide_a = mcugen_mve_rescale_any(vshlq_n_s32(a, 20), p->a_multiplier, p->a_shift);
+    const int32x4_t wide_b = mcugen_mve_rescale_any(vshlq_n_s32(b, 20), p->b_multiplier, p->b_shift);
     return sign > 0 ? vaddq_s32(wide_a, wide_b) : vsubq_s32(wide_a, wide_b);
 }
 

@@ -23,7 +23,7 @@ typedef struct {
     int32_t blocks; /* of 16 values, per filter */
     int32_t out_c;
     int32_t out_offset, act_min, act_max;
-    int32_t exact; /* 0 if mcugen_mve_rescale_up will do */
+    int32_t exact; /* 0 if mcugen_mve_rescale_up will do; no shift is positive */
 } mcugen_mve_filters;
 
 /* Accumulators of eight channels: [group][pixel][channel of the group]. */

@@ -132,8 +132,8 @@ MCUGEN_KERNEL void mcugen_average_pool_s8_mve(const mcugen_average_pool_s8_param
 
 MCUGEN_KERNEL int32x4_t mcugen_mve_mean(const mcugen_mean_s8_params *p, int32x4_t sum)
 {
-    const int32x4_t y = mcugen_mve_rescale(vaddq_n_s32(sum, p->sum_offset), vdupq_n_s32(p->out_multiplier),
-                                           vdupq_n_s32(p->out_shift));
+    const int32x4_t centred = vaddq_n_s32(sum, p->sum_offset);
+    const int32x4_t y = mcugen_mve_rescale_any(centred, p->out_multiplier, p->out_shift);
     return vqaddq_n_s32(y, p->out_offset);
 }
 
