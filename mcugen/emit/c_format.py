@@ -10,11 +10,16 @@ import numpy as np
 
 from mcugen.ir import Array
 
-_KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "main".split()  # noqa: SIM905 - as a list it would fill a page
-)
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main
+""".split()  # noqa: SIM905 - as a list it would fill a page
+# A model's header must not stand in for one of these on an include path.
+_HEADERS = """
+assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
+stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype mcugen_rt
+""".split()  # noqa: SIM905
+_RESERVED = frozenset(_KEYWORDS + _HEADERS)
 MAX_COLUMNS = 110
 _ARRAY_INDENT = 4
 
@@ -27,7 +32,7 @@ C_TYPES = {
 def identifier(text: str) -> str:
     """A C identifier made from any text: lower case, runs of other characters become one underscore."""
     name = re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_") or "model"
-    return f"m_{name}" if name[0].isdigit() or name in _KEYWORDS else name
+    return f"m_{name}" if name[0].isdigit() or name in _RESERVED else name
 
 
 def comment(text: str) -> str:

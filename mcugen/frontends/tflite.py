@@ -48,8 +48,10 @@ _WIDE_CODE_FIELD = 10
 # A flatbuffers table without fields, and where it starts: a vtable of 4 bytes and the offset back to it.
 _EMPTY_TABLE = (struct.pack("<HHi", 4, 4, 4), 4)
 
-# What flatbuffers' accessors and NumPy raise on corrupt offsets, sizes and strings.
+# What flatbuffers' accessors and NumPy raise on corrupt offsets, sizes and strings, and `verify` on a graph that reads
+# what nothing writes.
 _CORRUPT = (
+    GraphError,
     struct.error,
     IndexError,
     KeyError,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,37 +33,76 @@ _BLOCK_BYTES = 24
 
 
 @dataclass(frozen=True)
-class Requantization:
-    """How accumulators become outputs: a value of ``rounding`` and three int32 words per channel."""
+class Filters:
+    """The integers of a layer with weights.
+
+    weights: [channels, K]. rows: [channels, 3], the words that ``rounding`` asks for, the input offset folded into
+    the bias.
+    """
 
     rounding: int
+    weights: IntArray
     rows: IntArray
 
 
-def accumulator_limit(weights: IntArray, bias: IntArray) -> int:
-    """The largest magnitude that ``bias + x @ weights`` can have for int8 x; weights are [channels, K]."""
-    high = np.maximum(127 * weights, -128 * weights).sum(axis=1) + bias
-    low = np.minimum(127 * weights, -128 * weights).sum(axis=1) + bias
-    return int(max(np.abs(high).max(), np.abs(low).max()))
+@dataclass(frozen=True)
+class _Channels:
+    """Weights [channels, K]; bias with the input offset folded in, multiplier and shift [channels]."""
+
+    weights: IntArray
+    bias: IntArray
+    multiplier: IntArray
+    shift: IntArray
+
+    def limits(self) -> tuple[IntArray, IntArray]:
+        """The least and the largest accumulator for int8 inputs."""
+        low = np.minimum(127 * self.weights, -128 * self.weights).sum(axis=1) + self.bias
+        high = np.maximum(127 * self.weights, -128 * self.weights).sum(axis=1) + self.bias
+        return low, high
 
 
-def requantization(call: KernelCall, weights: IntArray, channels: int, bias_of_input: int = 0) -> Requantization:
-    """Tables for a call with per-channel bias, multiplier and shift, the input offset folded into the bias.
+def fit(call: KernelCall, weights: IntArray, bias_of_input: int = 0) -> Filters:
+    """Chooses the rounding of a call with weights, bias, multiplier and shift, and makes its table.
 
     weights: [channels, K], all that an output sums over. bias_of_input: what the kernel adds to its int8 inputs.
     """
     multiplier, shift = (
-        np.broadcast_to(call.constant(role).astype(np.int64), (channels,)) for role in ("multiplier", "shift")
+        np.broadcast_to(call.constant(role).astype(np.int64), (len(weights),))
+        for role in ("multiplier", "shift")
     )
     bias = call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1)
-    too_large = accumulator_limit(weights, bias) >= 2**30
-    bias = bias - bias_of_input * weights.sum(axis=1)
-    shift = np.where(multiplier == 0, -1, shift)
-    if too_large or shift.max() > -1 or shift.min() < -31:
-        return Requantization(EXACT, np.stack([_wrap(bias), multiplier, shift], axis=1))
+    c = _settle_constants(call, _Channels(weights, bias, multiplier, shift))
+    low, high = c.limits()
+    kernel_bias = c.bias - bias_of_input * c.weights.sum(axis=1)
+    small = low.min() > -(2**30) and high.max() < 2**30
+    if not small or c.shift.max() > -1 or c.shift.min() < -31:
+        return Filters(EXACT, c.weights, np.stack([_wrap(kernel_bias), c.multiplier, c.shift], axis=1))
     # With act_min >= zero point every negative value is clamped away, however it was rounded.
     rounding = UP if call.param("act_min") >= call.param("out_offset") else AWAY
-    return Requantization(rounding, np.stack([_wrap(2 * bias), multiplier, -(np.int64(1) << (32 + shift))], axis=1))
+    factor = -(np.int64(1) << (32 + c.shift))
+    return Filters(rounding, c.weights, np.stack([_wrap(2 * kernel_bias), c.multiplier, factor], axis=1))
+
+
+def _settle_constants(call: KernelCall, c: _Channels) -> _Channels:
+    """Channels with the same output for every input, rewritten without weights and with an ordinary scale.
+
+    Their biases are often huge (quantized with a tiny scale), and would force the slow rounding on all.
+    """
+    low, high = c.limits()
+    offset, bounds = call.param("out_offset"), (call.param("act_min"), call.param("act_max"))
+    ends = [
+        np.clip(fx.multiply_by_quantized_multiplier(_wrap(x), c.multiplier, c.shift) + offset, *bounds)
+        for x in (low, high)
+    ]
+    # without a left shift and without overflow the scaling is monotonic
+    monotonic = (low >= -(2**31)) & (high < 2**31) & (c.shift <= 0)
+    constant = (ends[0] == ends[1]) & (monotonic | (low == high))
+    return _Channels(
+        np.where(constant[:, None], 0, c.weights),
+        np.where(constant, 4 * (ends[0] - offset), c.bias),
+        np.where(constant, 2**30, c.multiplier),
+        np.where(constant, -1, c.shift),
+    )
 
 
 def _wrap(x: IntArray) -> IntArray:
@@ -86,6 +125,7 @@ class Packed:
     blocks: int
     pairs: int
     singles: int
+    rounding: int
 
 
 def _can_share_lanes(weights: IntArray) -> bool:
@@ -99,8 +139,9 @@ def _lanes(a: IntArray, b: IntArray) -> IntArray:
     return np.stack([lanes[..., 0::2], lanes[..., 1::2]], axis=2)
 
 
-def pack(weights: IntArray, requant: IntArray) -> Packed:
-    """Packs [channels, K] filters, in the order of the values in a column, and their [channels, 3] table."""
+def pack(filters: Filters) -> Packed:
+    """Packs filters whose weights are in the order of the values in a column."""
+    weights, requant = filters.weights, filters.rows
     channels, k = weights.shape
     blocks = -(-k // 4)
     padded = np.pad(weights, ((0, 0), (0, 4 * blocks - k)))
@@ -111,13 +152,13 @@ def pack(weights: IntArray, requant: IntArray) -> Packed:
     b = np.concatenate([padded[1 : 2 * pairs : 2], zeros])
     rows = np.concatenate([requant[: 2 * pairs], np.repeat(requant[2 * pairs :], 2, axis=0)])
     lanes = _lanes(a, b).astype(np.int16)
-    return Packed(lanes.reshape(-1).view(np.int8), _table(rows), blocks, pairs, singles)
+    return Packed(lanes.reshape(-1).view(np.int8), _table(rows), blocks, pairs, singles, filters.rounding)
 
 
-def _packed_call(call: KernelCall, packed: Packed, params: Params, rounding: int, extra_scratch: int) -> KernelCall:
+def _packed_call(call: KernelCall, packed: Packed, params: Params, extra_scratch: int) -> KernelCall:
     common: Params = (
         ("blocks", packed.blocks), ("pairs", packed.pairs), ("singles", packed.singles),
-        ("rounding", rounding), ("out_offset", call.param("out_offset")),
+        ("rounding", packed.rounding), ("out_offset", call.param("out_offset")),
         ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
     )  # fmt: skip
     return call.replace(
@@ -137,9 +178,8 @@ def _is_pointwise(call: KernelCall) -> bool:
 def _rows_call(call: KernelCall, weights: IntArray, pixels: int) -> KernelCall:
     """A product of ``pixels`` rows with [channels, K] weights."""
     channels, k = weights.shape
-    requant = requantization(call, weights, channels)
     params: Params = (("pixels", pixels), ("channels", k), ("out_c", channels))
-    return _packed_call(call, pack(weights, requant.rows), params, requant.rounding, 0)
+    return _packed_call(call, pack(fit(call, weights)), params, 0)
 
 
 def prepare_pointwise(call: KernelCall) -> KernelCall:
@@ -151,26 +191,27 @@ def prepare_rows(call: KernelCall) -> KernelCall:
     return _rows_call(call, call.constant("weights").astype(np.int64), call.param("rows"))
 
 
-def prepare_few_rows(call: KernelCall) -> KernelCall:
+def _few_rows_call(call: KernelCall, rows_of_input: int) -> KernelCall:
     """One or two rows: weights packed by quads of channels."""
-    weights = call.constant("weights").astype(np.int64)
+    out_n = len(call.constant("bias"))
+    filters = fit(call, call.constant("weights").astype(np.int64).reshape(out_n, -1))
+    weights = filters.weights
     channels, k = weights.shape
-    requant = requantization(call, weights, channels)
     blocks = -(-k // 4)
     alone = not _can_share_lanes(weights)
     per_quad = 2 if alone else 4
     quads = -(-channels // per_quad)
     padding = quads * per_quad - channels
     padded = np.pad(weights, ((0, padding), (0, 4 * blocks - k)))
-    rows = np.pad(requant.rows, ((0, padding), (0, 0)))
+    rows = np.pad(filters.rows, ((0, padding), (0, 0)))
     if alone:
         padded = np.stack([padded, np.zeros_like(padded)], axis=1).reshape(-1, 4 * blocks)
         rows = np.repeat(rows, 2, axis=0)
     lanes = _lanes(padded[0::2], padded[1::2]).reshape(quads, 2, blocks, 4).transpose(0, 2, 1, 3)
     return call.replace(
         params=(
-            ("rows", call.param("rows")), ("in_n", k), ("out_n", channels), ("blocks", blocks), ("alone", int(alone)),
-            ("rounding", requant.rounding), ("out_offset", call.param("out_offset")),
+            ("rows", rows_of_input), ("in_n", k), ("out_n", channels), ("blocks", blocks), ("alone", int(alone)),
+            ("rounding", filters.rounding), ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
         constants=(
@@ -179,6 +220,18 @@ def prepare_few_rows(call: KernelCall) -> KernelCall:
         ),
         scratch=8 * blocks,
     )  # fmt: skip
+
+
+def prepare_few_rows(call: KernelCall) -> KernelCall:
+    return _few_rows_call(call, call.param("rows"))
+
+
+def _few_pixels(call: KernelCall) -> bool:
+    return _is_pointwise(call) and call.param("out_h") * call.param("out_w") < _COLUMNS
+
+
+def prepare_few_pixels(call: KernelCall) -> KernelCall:
+    return _few_rows_call(call, call.param("out_h") * call.param("out_w"))
 
 
 def _few_outputs(call: KernelCall) -> bool:
@@ -197,17 +250,29 @@ def _window_order(k_h: int, run_bytes: int) -> NDArray[np.intp]:
     return np.concatenate([rows[:, :whole].reshape(-1), rows[:, whole:].reshape(-1)])
 
 
+def _copied_windows(call: KernelCall) -> int:
+    """How many windows may have to be copied before they are expanded: those that leave the input."""
+    reach = {
+        d: (call.param(f"out_{d}") - 1) * call.param(f"stride_{d}")
+        + (call.param(f"k_{d}") - 1) * call.param(f"dilation_{d}")
+        - call.param(pad)
+        for d, pad in (("h", "pad_top"), ("w", "pad_left"))
+    }
+    beyond = reach["h"] >= call.param("in_h") or reach["w"] >= call.param("in_w")
+    padded = call.param("pad_top") > 0 or call.param("pad_left") > 0 or beyond
+    return _COLUMNS if padded or call.param("dilation_w") > 1 else 0
+
+
 def _window_call(call: KernelCall, weights: IntArray) -> KernelCall:
     """A convolution with weights [out_c, k_h * k_w * in_c]."""
     geometry = (
         "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "k_h", "k_w", "stride_h", "stride_w",
         "pad_top", "pad_left", "dilation_h", "dilation_w",
     )  # fmt: skip
-    requant = requantization(call, weights, call.param("out_c"))
     order = _window_order(call.param("k_h"), call.param("k_w") * call.param("in_c"))
     params = (*((n, call.param(n)) for n in geometry), ("zero_point", -call.param("in_offset")))
     return _packed_call(
-        call, pack(weights[:, order], requant.rows), params, requant.rounding, extra_scratch=weights.shape[1]
+        call, pack(fit(call, weights[:, order])), params, _copied_windows(call) * weights.shape[1]
     )
 
 
@@ -250,7 +315,15 @@ def _axes(call: KernelCall) -> tuple[_Axis, _Axis]:
     row = call.param("in_c") * call.param("in_w"), call.param("out_c") * call.param("out_w")
     pixel = call.param("in_c"), call.param("out_c")
     across, along = (
-        _Axis(*(call.param(n) for n in (f"in_{d}", f"out_{d}", f"k_{d}", f"stride_{d}", pad)), *steps)
+        _Axis(
+            inputs=call.param(f"in_{d}"),
+            outputs=call.param(f"out_{d}"),
+            kernel=call.param(f"k_{d}"),
+            stride=call.param(f"stride_{d}"),
+            pad=call.param(pad),
+            in_step=steps[0],
+            out_step=steps[1],
+        )
         for d, pad, steps in (("h", "pad_top", row), ("w", "pad_left", pixel))
     )
     return (across, along) if _along_rows(call) else (along, across)
@@ -259,15 +332,20 @@ def _axes(call: KernelCall) -> tuple[_Axis, _Axis]:
 def _taps(call: KernelCall) -> IntArray:
     """Depthwise weights as [channels, across lines, along lines]."""
     k_h, k_w = call.param("k_h"), call.param("k_w")
-    weights = call.constant("weights").astype(np.int64).reshape(k_h, k_w, -1)
+    weights: IntArray = call.constant("weights").astype(np.int64).reshape(k_h, k_w, -1)
     return weights.transpose(2, 0, 1) if _along_rows(call) else weights.transpose(2, 1, 0)
 
 
-def _depthwise_call(call: KernelCall, weights: Array) -> KernelCall:
-    """The call with planes laid out; ``weights`` are the variant's own."""
-    across, along = _axes(call)
+def _fit_taps(call: KernelCall) -> Filters:
     taps = _taps(call)
-    requant = requantization(call, taps.reshape(len(taps), -1), len(taps), bias_of_input=128)
+    return fit(call, taps.reshape(len(taps), -1), bias_of_input=128)
+
+
+def _depthwise_call(call: KernelCall, arrange: Callable[[IntArray], Array]) -> KernelCall:
+    """The call with planes laid out; ``arrange`` gives the variant's weights for [channels, across, along] taps."""
+    across, along = _axes(call)
+    filters = _fit_taps(call)
+    weights = arrange(filters.weights.reshape(-1, across.kernel, along.kernel))
     plane_n = (along.stride * (along.outputs - 1) + along.kernel + 1) & ~1
     line_bytes = 2 * _GROUP * plane_n
     lines_that_fit = max(0, _PLANE_BUDGET // line_bytes - across.kernel) // across.stride + 1
@@ -285,10 +363,13 @@ def _depthwise_call(call: KernelCall, weights: Array) -> KernelCall:
             ("pad_lines", across.pad), ("pad_n", along.pad),
             ("band", band), ("plane_n", plane_n),
             ("zero_point", int(np.uint32(zero_point * 0x01010101).view(np.int32))),
-            ("rounding", requant.rounding), ("out_offset", call.param("out_offset")),
+            ("rounding", filters.rounding), ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
-        constants=(Constant("weights", weights), Constant("requant", _table(requant.rows))),
+        constants=(
+            Constant("weights", np.ascontiguousarray(weights).reshape(-1)),
+            Constant("requant", _table(filters.rows)),
+        ),
         # taps in pairs read one value more than an odd window has
         scratch=line_bytes * ((band - 1) * across.stride + across.kernel) + 4,
     )  # fmt: skip
@@ -303,20 +384,19 @@ def _depthwise_3x3(call: KernelCall) -> bool:
         return False
     along = _axes(call)[1]
     whole_range = (call.param("act_min"), call.param("act_max")) == (-128, 127)
-    taps = _taps(call).reshape(call.param("out_c"), -1)
-    fast = requantization(call, taps, len(taps)).rounding != EXACT
+    fast = _fit_taps(call).rounding != EXACT
     return fast and whole_range and along.stride <= 2 and along.outputs >= 2
 
 
 def prepare_depthwise_3x3(call: KernelCall) -> KernelCall:
-    taps = _taps(call)
-    return _depthwise_call(call, np.ascontiguousarray(taps[:, :, [0, 1, 1, 2]].astype(np.int8)).reshape(-1))
+    return _depthwise_call(call, lambda taps: taps[:, :, [0, 1, 1, 2]].astype(np.int8))
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    taps = _taps(call)
-    padded = np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2)))
-    return _depthwise_call(call, padded.astype(np.int16).reshape(-1))
+    """Taps as int16 in pairs, a zero after an odd number."""
+    return _depthwise_call(
+        call, lambda taps: np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2))).astype(np.int16)
+    )
 
 
 # ---- addition (add_s8.h) ---------------------------------------------------------------------------------
@@ -355,7 +435,10 @@ def _sum_of(call: KernelCall, a: IntArray, b: IntArray) -> IntArray:
     ]
     total = scaled[0] + (scaled[1] if call.kernel == "add_s8" else -scaled[1])
     result = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
-    return np.clip(result + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
+    clamped: IntArray = np.clip(
+        result + call.param("out_offset"), call.param("act_min"), call.param("act_max")
+    )
+    return clamped
 
 
 def _slopes(call: KernelCall) -> Iterator[tuple[int, int, int]]:
@@ -395,7 +478,11 @@ def _affine(call: KernelCall) -> _Affine | None:
 
 
 def _flat_affine(call: KernelCall) -> bool:
-    return call.param("a_strides") == call.param("b_strides") and 0 not in _varying(call) and _affine(call) is not None
+    return (
+        call.param("a_strides") == call.param("b_strides")
+        and 0 not in _varying(call)
+        and _affine(call) is not None
+    )
 
 
 def _varying(call: KernelCall) -> list[int]:
@@ -433,6 +520,10 @@ def _ungrouped(call: KernelCall) -> bool:
 
 
 DSP_VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "conv2d_s8", "dsp_few_pixels", "dsp/fully_connected_s8.h", "dsp",
+        applies=_few_pixels, prepare=prepare_few_pixels, rank=30, struct="mcugen_dsp_fully_connected_params",
+    ),
     Variant(
         "conv2d_s8", "dsp_1x1", "dsp/conv2d_s8.h", "dsp",
         applies=_is_pointwise, prepare=prepare_pointwise, rank=20, struct="mcugen_dsp_1x1_params",

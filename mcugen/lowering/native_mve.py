@@ -30,13 +30,18 @@ _LARGEST_BATCH = 16
 # ---- requantization --------------------------------------------------------------------------------------
 
 
-def rescale_is_exact(call: KernelCall, multiplier: IntArray, shift: IntArray) -> bool:
-    """Whether requantization needs its exact form.
+def rescale_is_exact(call: KernelCall) -> bool:
+    """Whether requantization needs its exact form (mcugen_mve_rescale).
 
-    The short form takes no left shift, and may be wrong in negative results only: those that a lower bound at the
-    zero point or above clamps away.
+    The short form may be wrong in negative results only: those that a lower bound at the zero point or above clamps
+    away.
     """
-    return bool(shift.max() > 0 or call.param("act_min") < call.param("out_offset"))
+    return bool(call.param("act_min") < call.param("out_offset"))
+
+
+def _no_left_shift(call: KernelCall) -> bool:
+    """Whether all multipliers are below 1, as those of trained networks are."""
+    return bool(call.constant("shift").max() <= 0)
 
 
 def channel_rescale(call: KernelCall, channels: int) -> tuple[IntArray, IntArray]:
@@ -92,7 +97,7 @@ def _matmul_call(call: KernelCall, weights: IntArray, scratch: int, **params: Pa
     """The call with filters [channels, K] packed and the parameters ``blocks`` and ``exact`` added."""
     channels, k = weights.shape
     multiplier, shift = channel_rescale(call, channels)
-    exact = int(rescale_is_exact(call, multiplier, shift))
+    exact = int(rescale_is_exact(call))
     return call.with_params(blocks=-(-k // _LANES), exact=exact, **params).replace(
         constants=(
             Constant("weights", pack_filters(weights, folded_bias(call, weights))),
@@ -106,28 +111,39 @@ def _weights(call: KernelCall) -> IntArray:
     return call.constant("weights").astype(np.int64)
 
 
+def _whole_vectors(count: int) -> int:
+    """``count`` rounded up to whole vectors of bytes."""
+    return _LANES * -(-count // _LANES)
+
+
 def _tail_scratch(k: int) -> int:
     """Bytes that mcugen_mve_matmul_dense needs for pixels of k values."""
-    return _LANES * (-(-k // _LANES) + 1) if k % _LANES else 0
+    return _whole_vectors(k) + _LANES if k % _LANES else 0
 
 
 # ---- convolutions ----------------------------------------------------------------------------------------
 
 
 def _one_group(call: KernelCall) -> bool:
-    return bool(call.param("groups") == 1)
+    return bool(call.param("groups") == 1) and _no_left_shift(call)
 
 
 def _is_pointwise(call: KernelCall) -> bool:
-    names = ("k_h", "k_w", "stride_h", "stride_w", "groups")
+    names = ("k_h", "k_w", "stride_h", "stride_w")
     no_padding = call.param("pad_top") == call.param("pad_left") == 0
     same_size = all(call.param(f"out_{d}") == call.param(f"in_{d}") for d in "hw")
-    return all(call.param(n) == 1 for n in names) and no_padding and same_size
+    return _one_group(call) and all(call.param(n) == 1 for n in names) and no_padding and same_size
+
+
+def _columns(call: KernelCall) -> int:
+    """Columns of the padded input that a row of outputs reads."""
+    reach = (call.param("k_w") - 1) * call.param("dilation_w") + 1
+    return int((call.param("out_w") - 1) * call.param("stride_w") + reach)
 
 
 def prepare_pointwise(call: KernelCall) -> KernelCall:
     weights = _weights(call).reshape(call.param("out_c"), -1)
-    return _matmul_call(call, weights, _tail_scratch(weights.shape[1]), batch=1)
+    return _matmul_call(call, weights, _tail_scratch(weights.shape[1]), batch=1, pitch=0)
 
 
 def _fits_band(call: KernelCall) -> bool:
@@ -136,16 +152,20 @@ def _fits_band(call: KernelCall) -> bool:
 
 
 def prepare_band(call: KernelCall) -> KernelCall:
-    columns = (call.param("out_w") - 1) * call.param("stride_w") + call.param("k_w")
+    columns = _columns(call)
     by_column = _weights(call).swapaxes(1, 2).reshape(call.param("out_c"), -1)
-    return _matmul_call(call, by_column, columns * call.param("k_h") * call.param("in_c"), batch=1)
+    return _matmul_call(call, by_column, columns * call.param("k_h") * call.param("in_c"), batch=1, pitch=0)
 
 
 def prepare_windows(call: KernelCall) -> KernelCall:
     weights = _weights(call).reshape(call.param("out_c"), -1)
-    pitch = _LANES * -(-weights.shape[1] // _LANES)
+    k = weights.shape[1]
+    run = call.param("in_c") * (call.param("k_w") if call.param("dilation_w") == 1 else 1)
+    # The last run of a window is written in whole vectors.
+    pitch = max(_whole_vectors(k), k - run + _whole_vectors(run))
     batch = min(max(2, _BATCH_BYTES // pitch), _LARGEST_BATCH, call.param("out_h") * call.param("out_w"))
-    return _matmul_call(call, weights, batch * pitch, batch=batch)
+    rows = call.param("k_h") * _columns(call) * call.param("in_c")
+    return _matmul_call(call, weights, batch * pitch + rows + _LANES, batch=batch, pitch=pitch)
 
 
 _CONV_STRUCT = "mcugen_conv2d_s8_mve_params"
@@ -173,7 +193,8 @@ _FULLY_CONNECTED = (
         "mve",
         "mve/fully_connected_s8.h",
         "mve",
-        prepare=prepare_fully_connected,
+        _no_left_shift,
+        prepare_fully_connected,
         rank=30,
         struct="mcugen_fully_connected_s8_mve_params",
     ),
@@ -183,19 +204,14 @@ _FULLY_CONNECTED = (
 # ---- depthwise -------------------------------------------------------------------------------------------
 
 _QUAD = 4
+_BAND_BYTES = 4096
 
 
-def _columns(call: KernelCall) -> int:
-    """Columns of the padded input that a row of outputs reads."""
-    reach = (call.param("k_w") - 1) * call.param("dilation_w") + 1
-    return int((call.param("out_w") - 1) * call.param("stride_w") + reach)
-
-
-def _word_offsets(call: KernelCall) -> IntArray:
+def _word_offsets(call: KernelCall, columns: int, depth: int) -> IntArray:
     """Bytes from a window's first word to each of its words: [quad of rows, column]."""
-    quads = np.arange(-(-call.param("k_h") // _QUAD))[:, None] * _columns(call)
-    columns = np.arange(call.param("k_w"))[None, :] * call.param("dilation_w")
-    return np.asarray(4 * call.param("in_c") * (quads + columns))
+    quads = np.arange(-(-call.param("k_h") // _QUAD))[:, None] * columns
+    within = np.arange(call.param("k_w"))[None, :] * call.param("dilation_w")
+    return np.asarray(4 * depth * (quads + within))
 
 
 def _taps_by_word(weights: IntArray) -> IntArray:
@@ -207,62 +223,116 @@ def _taps_by_word(weights: IntArray) -> IntArray:
     return by_word.reshape(channels, quads * k_w, _QUAD)
 
 
-def _channel_table(call: KernelCall, weights: IntArray) -> tuple[Array, int]:
-    """(bias, multiplier, shift) rows of the output channels, and whether requantization has to be exact."""
-    channels = call.param("out_c")
-    multiplier, shift = channel_rescale(call, channels)
-    bias = folded_bias(call, weights.reshape(-1, channels).T)
-    rows = np.stack([bias, multiplier, shift], axis=1).astype(np.int32)
-    return rows, int(rescale_is_exact(call, multiplier, shift))
-
-
 def _depthwise_weights(call: KernelCall) -> IntArray:
     return _weights(call).reshape(call.param("k_h"), call.param("k_w"), call.param("out_c"))
 
 
-def _depthwise_call(call: KernelCall, taps: Array, words: tuple[Constant, ...], blocks: int) -> KernelCall:
-    rescale, exact = _channel_table(call, _depthwise_weights(call))
-    quads = -(-call.param("k_h") // _QUAD)
-    return call.with_params(columns=_columns(call), blocks=blocks, exact=exact).replace(
-        constants=(Constant("weights", taps), *words, Constant("rescale", rescale.reshape(-1))),
-        scratch=4 * call.param("in_c") * quads * _columns(call) + 64,
+def _with_rescale(call: KernelCall, taps: IntArray) -> Constant:
+    """[channels, bytes] taps, each channel's followed by its int32 bias, multiplier and shift."""
+    channels = call.param("out_c")
+    multiplier, shift = channel_rescale(call, channels)
+    bias = folded_bias(call, _depthwise_weights(call).reshape(-1, channels).T)
+    rows = np.stack([bias, multiplier, np.where(multiplier == 0, -1, shift)], axis=1).astype("<i4")
+    filters = np.concatenate([taps.astype(np.int8), rows.view(np.int8)], axis=1)
+    return Constant("filters", filters.reshape(-1))
+
+
+def _exactness(call: KernelCall) -> int:
+    """The parameter ``exact``."""
+    some_shift_is_0 = bool(call.constant("shift")[call.constant("multiplier") != 0].max(initial=-1) >= 0)
+    return (2 if some_shift_is_0 else 1) if rescale_is_exact(call) else 0
+
+
+def _depth(call: KernelCall) -> int:
+    """Channels interleaved at a time."""
+    in_c = int(call.param("in_c"))
+    return _LANES if in_c % _LANES == 0 else in_c
+
+
+def _depthwise_call(
+    call: KernelCall, constants: tuple[Constant, ...], row_words: int, rows: int, **params: ParamValue
+) -> KernelCall:
+    """row_words: words per channel that a row of a band needs; rows: of the output in bands."""
+    row_bytes = 4 * row_words * _depth(call)
+    band = max(1, min(rows, _BAND_BYTES // row_bytes))
+    merged: dict[str, ParamValue] = {"columns": 0, "blocks": 1, "exact": _exactness(call), "shifted": 0, **params}
+    return call.with_params(**merged, depth=_depth(call), band=band).replace(
+        constants=constants, scratch=band * row_bytes + 64
     )
 
 
+def _windows_call(call: KernelCall, taps: IntArray, offsets: IntArray, **params: ParamValue) -> KernelCall:
+    """taps: [channels, words, 4]; offsets: of the words."""
+    blocks = -(-len(offsets) // _QUAD)
+    missing = _QUAD * blocks - len(offsets)
+    padded = np.pad(taps, ((0, 0), (0, missing), (0, 0)))
+    constants = (
+        _with_rescale(call, padded.reshape(len(taps), -1)),
+        Constant("words", np.pad(offsets, (0, missing)).astype(np.int32)),
+    )
+    quads = -(-call.param("k_h") // _QUAD)
+    row_words = quads * int(params["columns"])
+    return _depthwise_call(call, constants, row_words, call.param("out_h"), blocks=blocks, **params)
+
+
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    taps = _taps_by_word(_depthwise_weights(call))
-    offsets = _word_offsets(call).reshape(-1)
-    blocks = -(-len(offsets) // 4)
-    missing = 4 * blocks - len(offsets)
-    padded = np.pad(taps, ((0, 0), (0, missing), (0, 0))).astype(np.int8)
-    words = Constant("words", np.pad(offsets, (0, missing)).astype(np.int32))
-    return _depthwise_call(call, padded.reshape(-1), (words,), blocks)
+    columns = _columns(call)
+    offsets = _word_offsets(call, columns, _depth(call)).reshape(-1)
+    return _windows_call(call, _taps_by_word(_depthwise_weights(call)), offsets, columns=columns)
+
+
+def _along_rows(call: KernelCall) -> KernelCall:
+    """A window of one column on an image of one column as a window of one row: the same bytes."""
+    if call.param("k_h") == 1:
+        return call
+    names = ("in", "out", "k", "stride", "dilation")
+    turned = {f"{n}_{a}": call.param(f"{n}_{b}") for n in names for a, b in ("hw", "wh")}
+    turned |= {"pad_top": call.param("pad_left"), "pad_left": call.param("pad_top")}
+    weights = call.constant("weights").reshape(1, 1, -1, call.param("out_c"))
+    return call.with_params(**turned).with_constants(weights=weights)
+
+
+def _fits_row_windows(call: KernelCall) -> bool:
+    """Windows of one row, or of one column on an image of one column."""
+    column = call.param("k_w") == call.param("in_w") == call.param("out_w") == 1 and call.param("pad_left") == 0
+    return _no_left_shift(call) and (call.param("k_h") == 1 or column)
+
+
+def prepare_row_windows(call: KernelCall) -> KernelCall:
+    row = _along_rows(call)
+    taps = _taps_by_word(_depthwise_weights(row).swapaxes(0, 1))
+    dilation = row.param("dilation_w")
+    reach = (taps.shape[1] - 1) * _QUAD * dilation + 1
+    columns = int((row.param("out_w") - 1) * row.param("stride_w") + reach)
+    offsets = 4 * _depth(row) * _QUAD * dilation * np.arange(taps.shape[1])
+    return _windows_call(row, taps, offsets, columns=columns, shifted=1)
 
 
 def _fits_tiles(call: KernelCall) -> bool:
     window = all(call.param(n) == 3 for n in ("k_h", "k_w"))
     steps = all(call.param(n) == 1 for n in ("stride_h", "stride_w", "dilation_h", "dilation_w"))
-    return window and steps and min(call.param("out_h"), call.param("out_w")) >= 2
+    large = min(call.param("out_h"), call.param("out_w")) >= 2
+    return _no_left_shift(call) and _exactness(call) < 2 and window and steps and large
 
 
 def prepare_tiles(call: KernelCall) -> KernelCall:
-    taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 0), (0, 0)))
-    return _depthwise_call(call, np.pad(taps.astype(np.int8).reshape(-1), (0, _QUAD)), (), 1)
+    taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 1), (0, 0)))
+    filters = _with_rescale(call, taps.reshape(len(taps), -1))
+    columns = _columns(call)
+    return _depthwise_call(call, (filters,), columns, call.param("out_h") // 2, columns=columns)
 
 
 _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
 _DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
 
-_DEPTHWISE = (
-    Variant(
-        "depthwise_conv2d_s8", "mve", _DEPTHWISE_HEADER, "mve",
-        prepare=prepare_depthwise, rank=30, struct=_DEPTHWISE_STRUCT,
-    ),
-    Variant(
-        "depthwise_conv2d_s8", "mve_3x3", _DEPTHWISE_HEADER, "mve",
-        _fits_tiles, prepare_tiles, rank=31, struct=_DEPTHWISE_STRUCT,
-    ),
-)  # fmt: skip
+_DEPTHWISE = tuple(
+    Variant("depthwise_conv2d_s8", name, _DEPTHWISE_HEADER, "mve", applies, prepare, rank, _DEPTHWISE_STRUCT)
+    for name, applies, prepare, rank in (
+        ("mve", _no_left_shift, prepare_depthwise, 30),
+        ("mve_row", _fits_row_windows, prepare_row_windows, 31),
+        ("mve_3x3", _fits_tiles, prepare_tiles, 32),
+    )
+)
 
 
 # ---- element-wise ----------------------------------------------------------------------------------------

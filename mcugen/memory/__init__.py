@@ -35,9 +35,9 @@ __all__ = [
 def plan(problem: Problem, *, seconds: float = 1.0, capacity: int | None = None) -> Plan:
     """Plan all regions of a problem; the result has passed the validator.
 
-    seconds:  search budget where linear scan leaves a gap; 0 for none. It buys a fixed number of search nodes, half
-              of what an ordinary machine does in that time. The wall clock ends the search after the same time on
-              slower machines, and ``Plan.clocked`` says so.
+    seconds:  search budget where linear scan leaves a gap; 0 for none. It buys a fixed number of search nodes, a
+              fraction of what an ordinary machine does in that time. Should a machine be so slow that the time is
+              over before, the clock ends the search, and ``Plan.clocked`` says so.
     capacity: bytes at which a region's peak is good enough and the search ends; None goes for the lower bound.
               Not a limit: a larger plan is returned if none is found. Limits are the sizes of the regions.
 

@@ -32,6 +32,14 @@ class Instance:
         """The largest alignment of any buffer."""
         return max((b.alignment for b in self.buffers), default=1)
 
+    def apart(self) -> Instance:
+        """The same buffers with no overlap allowed."""
+        sizes = [b.size for b in self.buffers]
+        forbidden: list[dict[int, tuple[Range, ...]]] = []
+        for i, others in enumerate(self.forbidden):
+            forbidden.append({j: ((-sizes[i], sizes[j]),) for j in others})
+        return Instance(self.buffers, tuple(forbidden), relaxed=False)
+
     def peak(self, offsets: Sequence[int]) -> int:
         """Bytes that these offsets need, rounded up to the largest alignment."""
         end = max((o + b.size for o, b in zip(offsets, self.buffers, strict=True)), default=0)

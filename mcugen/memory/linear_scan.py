@@ -87,7 +87,7 @@ def crowded_order(instance: Instance) -> list[int]:
 
 
 def scan(instance: Instance, order: Sequence[int], capacity: int) -> Packing:
-    """Best fit inside a capacity, at the end of the gap whose neighbour lives longest; first fit where none is left.
+    """Best fit inside a capacity, at the upper end of gaps that reach the capacity; first fit where none is left.
 
     In a chain the buffers so come to lie at the bottom and the top in turn, which reaches the lower bound.
     """

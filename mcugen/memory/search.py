@@ -16,29 +16,49 @@ from mcugen.memory.budget import Budget
 from mcugen.memory.canonical import Outcome, fit
 from mcugen.memory.conflicts import Instance
 from mcugen.memory.disjunctive import improve_general
-from mcugen.memory.linear_scan import Packing
+from mcugen.memory.linear_scan import Packing, linear_scan
 from mcugen.memory.problem import align_up
 
 _FIRST_SLICE = 3_000
 _GROWTH = 4
+_SHARES = 10
+"""No slice is larger than this fraction (1/n) of what is left, so that small budgets try several orders too."""
+_LEAST_SLICE = 200
 _ORDERS = ("TSA", "LZ", "TNZ", "TMZ", "TWA")
 """Sort keys of the orders, see :func:`_keys`."""
 _SHAKEN = 5
 
 
 def improve(instance: Instance, start: Packing, goal: int, budget: Budget) -> tuple[Packing, bool]:
-    """The best packing found, and whether no smaller one exists; ends at ``goal`` bytes or with the budget.
+    """The best packing found, and whether no smaller one exists; ends at ``goal`` bytes or with the budget."""
+    if not instance.relaxed and not instance.pinned:
+        return _narrow(instance, start, goal, budget)
+    if not instance.pinned:
+        start = _best_apart(instance.apart(), start, goal, budget.slice(budget.left // 2))
+    return improve_general(instance, start, goal, budget)
+
+
+def _best_apart(instance: Instance, start: Packing, goal: int, budget: Budget) -> Packing:
+    """A packing in which no buffers overlap, if that is better: what may overlap need not."""
+    goal = max(goal, lower_bound(instance))
+    apart = linear_scan(instance)
+    if apart.peak > goal and goal < start.peak:
+        apart, _ = _narrow(instance, apart, goal, budget)
+    return min(start, apart, key=lambda packing: packing.peak)
+
+
+def _narrow(instance: Instance, start: Packing, goal: int, budget: Budget) -> tuple[Packing, bool]:
+    """The best packing below or at ``start`` that the budget allows; see :func:`improve`.
 
     Every round asks for the goal itself, then narrows the interval between it and the best packing by halving.
     """
-    if instance.relaxed or instance.pinned:
-        return improve_general(instance, start, goal, budget)
     best, refuted, step = start, lower_bound(instance) - 1, _peak_step(instance)
     for number in count():
         wish = max(goal, _next_multiple(refuted, step))
         low = target = wish
         while target < best.peak and budget.left:
             nodes = _FIRST_SLICE * _GROWTH**number // (1 if target == wish else _GROWTH)
+            nodes = min(nodes, max(budget.left // _SHARES, _LEAST_SLICE))
             outcome = _try_orders(instance, target, number, nodes, budget)
             if outcome.offsets is not None:
                 best = Packing(outcome.offsets, instance.peak(outcome.offsets), "search")

@@ -57,7 +57,8 @@ def channel_multipliers(x: Tensor, weights: Tensor, output: Tensor) -> tuple[Arr
 
     The product and the quotient are taken in double precision, as TFLite does for convolutions.
     """
-    assert weights.quant is not None
+    if weights.quant is None:
+        raise ValueError(f"tensor '{weights.name}' has no quantization")
     pairs = [requantize_multiplier(x.scale * s / output.scale) for s in weights.quant.scale]
     multiplier, shift = np.array(pairs, dtype=np.int32).T
     return multiplier, shift
@@ -118,21 +119,30 @@ def symmetric_int8_weights(axis: int) -> Constraint:
         w = t[op.inputs[1]]
         if w.data is None or w.dtype is not DType.INT8 or w.quant is None:
             return False
-        per_axis = len(w.quant.scale) == 1 or w.quant.axis in (axis, axis - len(w.shape))
-        return per_axis and not any(w.quant.zero_point)
+        per_axis = w.quant.axis in (axis, axis - len(w.shape)) and len(w.quant.scale) == w.shape[axis]
+        return (len(w.quant.scale) == 1 or per_axis) and not any(w.quant.zero_point)
 
     text = "weights are constant int8 with zero point 0 and a scale per tensor or per output channel"
     return Constraint(text, holds)
 
 
 def constant_int32_bias(index: int) -> Constraint:
-    """The bias is absent or a constant int32 tensor."""
+    """The bias is absent or a constant int32 tensor of one value per output channel."""
 
     def holds(op: Op, t: Tensors) -> bool:
         bias = optional(t, op, index)
-        return bias is None or (bias.data is not None and bias.dtype is DType.INT32)
+        if bias is None:
+            return True
+        return bias.data is not None and bias.dtype is DType.INT32 and bias.elements == t[op.outputs[0]].shape[-1]
 
-    return Constraint("the bias is absent or constant int32", holds)
+    return Constraint("the bias is absent or constant int32 with one value per output channel", holds)
+
+
+def require_bias_size(shapes: tuple[Shape, ...], index: int, channels: int) -> None:
+    """Raises ValueError when there is a bias of another size than one value per output channel."""
+    bias = shapes[index] if index < len(shapes) else ()
+    if bias and math.prod(bias) != channels:
+        raise ValueError(f"a bias of shape {bias} for {channels} output channels")
 
 
 def sum_fits(products: Callable[[Any, Tensors], int]) -> Constraint:

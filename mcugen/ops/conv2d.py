@@ -117,6 +117,7 @@ class Conv2D(WeightedWindowOp):
             raise ValueError(
                 f"weights {w} do not match input {x} with {self.groups} groups, kernel {self.kernel}"
             )
+        common.require_bias_size(shapes, 2, w[0])
         return ((x[0], out_h, out_w, w[0]),)
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:

@@ -34,6 +34,7 @@ class DepthwiseConv2D(WeightedWindowOp):
         out_h, out_w = self.output_hw(x)
         if w[0] != 1 or w[1:3] != self.kernel or w[3] % x[3]:
             raise ValueError(f"weights {w} do not match input {x} with kernel {self.kernel}")
+        common.require_bias_size(shapes, 2, w[3])
         return ((x[0], out_h, out_w, w[3]),)
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:

@@ -39,6 +39,7 @@ class FullyConnected(Op):
         x, w = shapes[0], shapes[1]
         if len(w) != 2 or math.prod(x) % w[1] or (self.keep_dims and x[-1] != w[1]):
             raise ValueError(f"weights {w} do not match input {x}")
+        common.require_bias_size(shapes, 2, w[0])
         return ((*x[:-1], w[0]),) if self.keep_dims else ((math.prod(x) // w[1], w[0]),)
 
     def multipliers(self, t: Tensors) -> tuple[Array, Array]:

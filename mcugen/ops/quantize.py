@@ -33,7 +33,8 @@ QUOTIENT_LIMIT = np.float32(1 << 20)
 
 def affine_quantize(x: Array, scale: float, zero_point: int, dtype: DType) -> Array:
     """float32 to integers: ``round(x / scale) + zero_point``, ties away from zero, saturated; NaN gives the minimum."""
-    quotient = x.astype(np.float32) / np.float32(scale)
+    with np.errstate(over="ignore"):
+        quotient = x.astype(np.float32) / np.float32(scale)
     quotient = np.where(
         np.isnan(quotient), -QUOTIENT_LIMIT, np.clip(quotient, -QUOTIENT_LIMIT, QUOTIENT_LIMIT)
     )
@@ -123,9 +124,12 @@ class Dequantize(Op):
 
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         quant = tensors[self.inputs[0]].quant
-        assert quant is not None
+        if quant is None:
+            raise ValueError(f"tensor '{self.inputs[0]}' has no quantization")
         shape = [1] * arrays[0].ndim
         if quant.axis is not None and len(quant.scale) > 1:
+            if not -len(shape) <= quant.axis < len(shape):
+                raise ValueError(f"scales along dimension {quant.axis} of {len(shape)}")
             shape[quant.axis] = -1
         zero_point = np.array(quant.zero_point, dtype=np.int64).reshape(shape if arrays[0].ndim else ())
         scale = np.array(quant.scale, dtype=np.float32).reshape(shape if arrays[0].ndim else ())

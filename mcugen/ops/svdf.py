@@ -57,6 +57,7 @@ class Svdf(Op):
         consistent = x[1] == feature[1] and feature[0] == time[0] and feature[0] % self.rank == 0
         if not consistent or state != (x[0], feature[0] * time[1]):
             raise ValueError(f"input {x}, weights {feature} and {time}, state {state} do not match")
+        common.require_bias_size(shapes, 3, feature[0] // self.rank)
         return ((x[0], feature[0] // self.rank),)
 
     def multipliers(self, t: Tensors) -> tuple[tuple[int, int], tuple[int, int]]:

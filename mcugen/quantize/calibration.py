@@ -245,7 +245,8 @@ def _checked(array: Array, shape: Shape, where: str, name: str) -> Array:
         raise CalibrationError(message, where=where)
     if count == 0:
         raise CalibrationError("the data holds no samples", where=where)
-    samples = array.reshape(count, *shape).astype(np.float32)
+    with np.errstate(over="ignore"):  # gives infinity, which is refused below
+        samples = array.reshape(count, *shape).astype(np.float32)
     if not np.isfinite(samples).all():
         bad = np.flatnonzero(~np.isfinite(samples).reshape(count, -1).all(axis=1))
         raise CalibrationError(

@@ -40,18 +40,27 @@ def _int8_quant(tensor: Tensor) -> QuantParams:
 
 
 def _wanted(graph: Graph) -> dict[str, QuantParams]:
-    """For float tensors the parameters of the Quantize that reads them, directly or once moved."""
+    """For float tensors the parameters of the Quantize that reads them, directly or once moved.
+
+    Of several the coarsest, which does not saturate what the others can represent.
+    """
     wanted: dict[str, QuantParams] = {}
     dequantized = {op.outputs[0] for op in graph.ops if isinstance(op, Dequantize)}
     for op in reversed(graph.ops):
+        source = op.inputs[0]
+        quants = [wanted[source]] if source in wanted else []
         if isinstance(op, Quantize):
-            wanted[op.inputs[0]] = _int8_quant(graph.tensors[op.outputs[0]])
-        elif (op.moves_data_only or isinstance(op, MaxPool2D)) and len(op.inputs) == 1:
-            source = op.inputs[0]
-            behind = [wanted[n] for n in op.outputs if n in wanted]
-            if behind and source not in dequantized:
-                wanted.setdefault(source, behind[0])
+            quants.append(_int8_quant(graph.tensors[op.outputs[0]]))
+        elif _passes_on(op) and source not in dequantized:
+            quants += [wanted[n] for n in op.outputs if n in wanted]
+        if quants:
+            wanted[source] = max(quants, key=lambda quant: quant.scale[0])
     return wanted
+
+
+def _passes_on(op: Op) -> bool:
+    """Whether saturating the input instead of the output gives the same."""
+    return (op.moves_data_only or isinstance(op, MaxPool2D)) and len(op.inputs) == 1
 
 
 class _Unwrapped:

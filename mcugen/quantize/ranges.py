@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+
+import numpy as np
 
 from mcugen.errors import CalibrationError
 from mcugen.interp import evaluate
@@ -40,7 +44,7 @@ def observe(
 def _runs(
     graph: Graph, names: Collection[str], calibration: Calibration, model: bytes | None
 ) -> Iterator[Mapping[str, Array]]:
-    run = None if model is None else _onnxruntime(graph, names, model)
+    run = None if model is None else _onnxruntime(graph, names, model, calibration.sample(0))
     if run is None:
         run = _interpreter(graph)
     for index in range(calibration.count):
@@ -49,7 +53,8 @@ def _runs(
 
 def _interpreter(graph: Graph) -> Runner:
     def run(sample: Mapping[str, Array]) -> Mapping[str, Array]:
-        return evaluate(graph, {name: to_stored(graph, name, array) for name, array in sample.items()})
+        with np.errstate(all="ignore"):  # what overflows is reported by name
+            return evaluate(graph, {name: to_stored(graph, name, array) for name, array in sample.items()})
 
     return run
 
@@ -74,30 +79,37 @@ def _known_names(graph: Graph, names: Collection[str], model: bytes) -> dict[str
     return found
 
 
-def _onnxruntime(graph: Graph, names: Collection[str], model: bytes) -> Runner | None:
-    """Runs the file with the values wanted as outputs; None when it cannot."""
+def _onnxruntime(
+    graph: Graph, names: Collection[str], model: bytes, trial: Mapping[str, Array]
+) -> Runner | None:
+    """Runs the file with the values wanted as outputs; None when it cannot, as a trial shows."""
     found = _known_names(graph, names, model)
-    if found is None:
+    computed = sorted(set((found or {}).values()) - set(graph.inputs))
+    if found is None or not computed:
         return None
     try:
-        import onnxruntime
-    except ImportError:
+        run = _session(model, computed, found)
+        run(trial)
+    except Exception:  # its errors have no public base class; the interpreter computes the same
         return None
+    return run
+
+
+def _session(model: bytes, computed: list[str], found: Mapping[str, str]) -> Runner:
+    import onnxruntime
+
     from mcugen.frontends.onnx.expose import expose_values
 
-    computed = sorted(set(found.values()) - set(graph.inputs))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(
-            expose_values(model, computed), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception:  # the classes of its errors are not public; the interpreter computes the same
-        return None
+    data = expose_values(model, computed)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints when it does not like a file
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def run(sample: Mapping[str, Array]) -> Mapping[str, Array]:
-        values = {**sample, **dict(zip(computed, session.run(computed, dict(sample)), strict=True))}
+        results = session.run(computed, dict(sample))
+        values = {**sample, **dict(zip(computed, results, strict=True))}
         return {name: values[source] for name, source in found.items()}
 
     return run

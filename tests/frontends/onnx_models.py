@@ -61,7 +61,8 @@ def runtime_outputs(data: bytes, arrays: Mapping[str, Array]) -> list[Array]:
 def stored(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """User arrays in the order of the graph's inputs."""
     return {
-        n: np.ascontiguousarray(a.transpose(graph.layouts.get(n, tuple(range(a.ndim))))) for n, a in arrays.items()
+        n: np.ascontiguousarray(a.transpose(graph.layouts.get(n, tuple(range(a.ndim)))))
+        for n, a in arrays.items()
     }
 
 

@@ -72,7 +72,7 @@ def test_other_dynamic_dimensions_are_asked_for() -> None:
     data = model([node("Relu", ["x"])], {"x": ("n", 3, "h", "w")})
     with pytest.raises(InputError) as caught:
         load_onnx(data, "m")
-    assert caught.value.hint == "give all of them: --shape x=1,3,h,w"
+    assert caught.value.hint == "give all of them: --shape x=1,3,96,96"
     assert load_onnx(data, "m", {"x": (1, 3, 4, 5)}).graph.tensors["y"].shape == (1, 3, 4, 5)
 
 

@@ -27,7 +27,9 @@ def check(
     graph = load_onnx(data, "test.onnx").graph
     after = simplified(graph)
     for candidate in (graph, after):
-        for name, got, want in zip(candidate.outputs, graph_outputs(candidate, arrays), expected, strict=True):
+        for name, got, want in zip(
+            candidate.outputs, graph_outputs(candidate, arrays), expected, strict=True
+        ):
             assert got.shape == want.shape, name
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
     return [op.kind for op in after.ops]
@@ -134,7 +136,9 @@ def test_matmul_and_bias(shape: tuple[int, ...]) -> None:
     assert check(nodes, {"x": shape}, constants) == ["FullyConnected"]
 
 
-@pytest.mark.parametrize("kind", ["Relu", "LeakyRelu", "HardSwish", "Sigmoid", "Tanh", "HardSigmoid", "Identity"])
+@pytest.mark.parametrize(
+    "kind", ["Relu", "LeakyRelu", "HardSwish", "Sigmoid", "Tanh", "HardSigmoid", "Identity"]
+)
 @pytest.mark.parametrize("shape", [(1, 6), (1, 4, 6), (1, 4, 3, 5)])
 def test_unary(kind: str, shape: tuple[int, ...]) -> None:
     check([node(kind, ["x"])], {"x": shape}, opset=14)
@@ -146,7 +150,11 @@ def test_hard_sigmoid_folds_into_the_convolution_before() -> None:
 
 
 def test_clip_bounds_as_inputs_and_dropout() -> None:
-    nodes = [node("Clip", ["x", "low", ""], ["c"]), node("Dropout", ["c"], ["d"]), node("Clip", ["d", "", "high"])]
+    nodes = [
+        node("Clip", ["x", "low", ""], ["c"]),
+        node("Dropout", ["c"], ["d"]),
+        node("Clip", ["d", "", "high"]),
+    ]
     check(nodes, X4, {"low": np.float32(-0.5), "high": np.float32(0.25)})
 
 
@@ -203,7 +211,8 @@ def test_softmax(axis: int | None, opset: int, behind_conv: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, -1), (0, 4, -1), (1, 2, 2, 9, 8), (1, 2, 2, 72), (0, 0, 8, 9), (1, 288, 1, 1), (4, 72), (-1,)]
+    "shape",
+    [(1, -1), (0, 4, -1), (1, 2, 2, 9, 8), (1, 2, 2, 72), (0, 0, 8, 9), (1, 288, 1, 1), (4, 72), (-1,)],
 )
 @pytest.mark.parametrize("behind_conv", [True, False])
 def test_reshape(shape: tuple[int, ...], behind_conv: bool) -> None:
@@ -240,7 +249,11 @@ def test_sequence_layout_into_fully_connected() -> None:
 def test_transpose(perm: list[int] | None, behind_conv: bool) -> None:
     before = [node("Conv", ["x", "w"], ["c"])] if behind_conv else []
     attributes = {} if perm is None else {"perm": perm}
-    nodes = [*before, node("Transpose", ["c" if behind_conv else "x"], ["t"], **attributes), node("Relu", ["t"])]
+    nodes = [
+        *before,
+        node("Transpose", ["c" if behind_conv else "x"], ["t"], **attributes),
+        node("Relu", ["t"]),
+    ]
     check(nodes, X4, {"w": noise((4, 4, 1, 1))})
 
 
@@ -289,13 +302,21 @@ def test_pad_with_axes() -> None:
 
 @pytest.mark.parametrize("axis", [1, -1, 2])
 def test_concat(axis: int) -> None:
-    nodes = [node("Conv", ["x", "w"], ["c"]), node("Relu", ["x"], ["r"]), node("Concat", ["c", "r", "k"], axis=axis)]
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("Relu", ["x"], ["r"]),
+        node("Concat", ["c", "r", "k"], axis=axis),
+    ]
     check(nodes, X4, {"w": noise((4, 4, 1, 1)), "k": noise((1, 4, 9, 8), 3)})
 
 
 @pytest.mark.parametrize("axis", [1, -1])
 def test_split(axis: int) -> None:
-    nodes = [node("Conv", ["x", "w"], ["c"]), node("Split", ["c", "s"], ["a", "b"], axis=axis), node("Relu", ["a"])]
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("Split", ["c", "s"], ["a", "b"], axis=axis),
+        node("Relu", ["a"]),
+    ]
     sizes = np.array([1, 3] if axis == 1 else [2, 6])
     check(nodes, X4, {"w": noise((4, 4, 1, 1)), "s": sizes}, outputs=["y", "b"])
 

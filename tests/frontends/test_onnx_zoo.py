@@ -39,7 +39,11 @@ def test_model(entry: Entry) -> None:
         refused = {line.split(" #")[0] for line in result.message.splitlines()}
         assert refused <= REFUSED, result.message
         return
-    assert "Transpose" not in {op.kind for op in result.graph.ops} or "qdq" in entry.path.stem or _flattens(result)
+    assert (
+        "Transpose" not in {op.kind for op in result.graph.ops}
+        or "qdq" in entry.path.stem
+        or _flattens(result)
+    )
     after = simplified(result.graph)
     if "qdq" not in entry.path.stem:
         assert "Transpose" not in {op.kind for op in after.ops}

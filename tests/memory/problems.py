@@ -1,4 +1,4 @@
-"""Random planning problems, and the smallest peak found by trying everything."""
+"""Random planning problems, and brute force."""
 
 from __future__ import annotations
 
@@ -64,27 +64,24 @@ def chains(draw: st.DrawFn, longest: int = 30, alignment: int = 16) -> Problem:
     return Problem(tuple(Buffer(f"t{k}", size, k, k + 2, alignment) for k, size in enumerate(sizes)))
 
 
-def smallest_peak(problem: Problem, limit: int) -> int:
-    """The smallest peak at most ``limit``, by trying all offsets; written straight from the definitions."""
-    step = max(b.alignment for b in problem.buffers)
-    for peak in range(step, limit, step):
-        if _fits(problem, peak):
-            return peak
-    return limit
+def is_smallest(problem: Problem, peak: int) -> bool:
+    """True when no plan below a peak exists, by trying all offsets; written straight from the definitions."""
+    return not _fits(problem, peak - max(b.alignment for b in problem.buffers))
 
 
 def _fits(problem: Problem, peak: int) -> bool:
     """Depth-first over the buffers, all aligned offsets of each."""
     offsets: dict[str, int] = {}
+    buffers = sorted(problem.buffers, key=lambda b: b.lower)
 
     def place(k: int) -> bool:
-        if k == len(problem.buffers):
+        if k == len(buffers):
             return True
-        buffer = problem.buffers[k]
+        buffer = buffers[k]
         fixed = buffer.fixed_offset
         spots = range(0, peak - buffer.size + 1, buffer.alignment) if fixed is None else [fixed]
         for offset in spots:
-            if offset + buffer.size <= peak and _free(problem, offsets, buffer, offset, k):
+            if offset + buffer.size <= peak and _free(problem, offsets, buffer, offset, buffers[:k]):
                 offsets[buffer.name] = offset
                 if place(k + 1):
                     return True
@@ -94,8 +91,10 @@ def _fits(problem: Problem, peak: int) -> bool:
     return place(0)
 
 
-def _free(problem: Problem, offsets: dict[str, int], buffer: Buffer, offset: int, count: int) -> bool:
-    for other in problem.buffers[:count]:
+def _free(
+    problem: Problem, offsets: dict[str, int], buffer: Buffer, offset: int, placed: list[Buffer]
+) -> bool:
+    for other in placed:
         at = offsets[other.name]
         apart_in_time = other.upper <= buffer.lower or buffer.upper <= other.lower
         apart = at + other.size <= offset or offset + buffer.size <= at

@@ -14,7 +14,7 @@ from mcugen.memory import Buffer, Overlap, Problem, Region, largest_at_peak, pla
 from mcugen.memory.bounds import lower_bound
 from mcugen.memory.conflicts import instance_of
 from mcugen.memory.linear_scan import greedy_by_size, linear_scan
-from tests.memory.problems import chains, problems, smallest_peak
+from tests.memory.problems import chains, is_smallest, problems
 
 SEARCHES = pytest.mark.parametrize("seconds", [0.0, 0.2], ids=["scan", "search"])
 
@@ -43,32 +43,32 @@ def test_linear_scan_is_exact_on_chains(problem: Problem) -> None:
     assert linear_scan(instance).peak == lower_bound(instance)
 
 
-@given(problems(most=7, largest=9, alignments=(1,)))
+@given(problems(most=7, largest=4, alignments=(1,)))
 def test_search_equals_brute_force(problem: Problem) -> None:
     result = plan(problem, seconds=1)
     assert result.proven
-    assert result.peak == smallest_peak(problem, result.peak)
+    assert is_smallest(problem, result.peak)
 
 
-@given(problems(most=6, largest=9, alignments=(1, 2, 4)))
+@given(problems(most=6, largest=6, alignments=(1, 2, 4)))
 def test_search_with_mixed_alignments_equals_brute_force(problem: Problem) -> None:
     result = plan(problem, seconds=1)
     assert result.proven
-    assert result.peak == smallest_peak(problem, result.peak)
+    assert is_smallest(problem, result.peak)
 
 
-@given(problems(most=6, largest=8, alignments=(1, 2), overlapping=True))
+@given(problems(most=5, largest=5, alignments=(1, 2), overlapping=True))
 def test_search_with_overlaps_equals_brute_force(problem: Problem) -> None:
     result = plan(problem, seconds=2)
     assert result.proven
-    assert result.peak == smallest_peak(problem, result.peak)
+    assert is_smallest(problem, result.peak)
 
 
-@given(problems(most=5, largest=8, alignments=(1, 2), overlapping=True, pinned=True))
+@given(problems(most=5, largest=5, alignments=(1, 2), overlapping=True, pinned=True))
 def test_search_with_fixed_offsets_equals_brute_force(problem: Problem) -> None:
     result = plan(problem, seconds=2)
     assert result.proven
-    assert result.peak == smallest_peak(problem, result.peak)
+    assert is_smallest(problem, result.peak)
 
 
 @given(problems(most=12, largest=60), st.floats(0, 0.5))
@@ -93,7 +93,7 @@ def test_plans_do_not_depend_on_the_hash_seed() -> None:
 
 
 def test_deep_plans_do_not_hit_the_recursion_limit() -> None:
-    buffers = tuple(Buffer(f"b{k}", 16 + k % 3, k, k + 5) for k in range(1500))
+    buffers = tuple(Buffer(f"b{k}", 16 + k % 3, k, k + 5) for k in range(1100))
     result = plan(Problem(buffers), seconds=5)
     assert result.gap <= 32
 
@@ -118,6 +118,11 @@ def test_in_place_buffers_share_everything() -> None:
     overlaps = tuple(Overlap.in_place(f"t{k + 1}", f"t{k}") for k in range(5))
     result = plan(Problem(chain, overlaps))
     assert (result.peak, result.gap) == (4096, 0)
+
+
+@given(problems(most=14, largest=100, overlapping=True))
+def test_allowing_overlaps_never_costs(problem: Problem) -> None:
+    assert plan(problem, seconds=2).peak <= plan(Problem(problem.buffers), seconds=1).peak
 
 
 def test_regions_are_planned_apart() -> None:

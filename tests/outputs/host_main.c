@@ -1,6 +1,7 @@
 /*
- * Runs a generated model on this computer. MODEL is its name. Reads the inputs of one case after the other from
- * standard input until there are no more, and writes the outputs of each to standard output. State is kept.
+ * Runs a generated model on this computer. MODEL is its name. Reads the inputs of one case after the other
+ * from standard input until there are no more, and writes the outputs of each to standard output. State is
+ * kept.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 static int read_case(const MODEL_FN(_context) * context, const mcugen_model_info *info)
 {
     for (uint32_t i = 0; i < info->input_count; ++i) {
-        if (fread(MODEL_FN(_input_data)(context, i), 1, info->inputs[i].bytes, stdin) != info->inputs[i].bytes) {
+        if (fread(MODEL_FN(_input_data)(context, i), 1, info->inputs[i].bytes, stdin) !=
+            info->inputs[i].bytes) {
             return 0;
         }
     }

@@ -11,6 +11,9 @@
 #ifndef __ARM_FEATURE_DSP
 #error "these kernels need a core with the DSP extension: check -mcpu and -march"
 #endif
+#ifndef __ARM_FEATURE_UNALIGNED
+#error "these kernels load words from any address: compile without -mno-unaligned-access"
+#endif
 
 /* A function that all layers of a model share: one copy, called with the layer's numbers. Compilers must not
  * conclude anything from the body of one in assembly. */
@@ -133,7 +136,8 @@ typedef struct {
 
 /* The value of an output from twice its accumulator (the accumulator itself when rounding is exact), bias
  * included; multiplier and shift as in the rows of the table. */
-MCUGEN_KERNEL int32_t mcugen_dsp_requantize(mcugen_dsp_output o, int32_t acc, int32_t multiplier, int32_t shift)
+MCUGEN_KERNEL int32_t mcugen_dsp_requantize(mcugen_dsp_output o, int32_t acc, int32_t multiplier,
+                                            int32_t shift)
 {
     if (o.rounding == MCUGEN_DSP_EXACT) {
         return mcugen_requantize(acc, multiplier, shift, o.out_offset, o.act_min, o.act_max);

@@ -38,20 +38,54 @@ typedef struct {
     int32_t act_min, act_max;
 } mcugen_dsp_conv_params;
 
-/* Three pixels of four channels: 10 instructions for 12 values. */
-MCUGEN_KERNEL int32_t *mcugen_dsp_expand_3(int32_t *column, const int8_t *input, int32_t pitch)
+/* Where the values of three columns come from: runs of ``words`` whole words each; skips are the bytes from
+ * the end of a run's words to the next run. The assembly knows the order of the fields. */
+typedef struct {
+    const int8_t *source[MCUGEN_DSP_COLUMNS];
+    int32_t runs, words;
+    int32_t skip[MCUGEN_DSP_COLUMNS];
+} mcugen_dsp_runs;
+
+/* clang-format off */
+
+/* One word of each column: 10 instructions for 12 values. r2-r4 sources, r0 columns. */
+#define MCUGEN_DSP_EXPAND_WORDS                                                                              \
+    "ldr    r9, [r2], #4          \n"                                                                        \
+    "ldr    r10, [r3], #4         \n"                                                                        \
+    "ldr    r11, [r4], #4         \n"                                                                        \
+    "sxtb16 r6, r9                \n"                                                                        \
+    "sxtb16 r7, r10               \n"                                                                        \
+    "sxtb16 r8, r11               \n"                                                                        \
+    "sxtb16 r9, r9, ror #8        \n"                                                                        \
+    "sxtb16 r10, r10, ror #8      \n"                                                                        \
+    "sxtb16 r11, r11, ror #8      \n"                                                                        \
+    "stm    r0!, {r6-r11}         \n"
+
+/* The whole words of three columns; there is at least one. r5 counts runs, lr pairs of words. */
+MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_expand(MCUGEN_DSP_PARAM int32_t *columns,
+                                                                MCUGEN_DSP_PARAM const mcugen_dsp_runs *from)
 {
-    const uint32_t w0 = mcugen_load_word(input);
-    const uint32_t w1 = mcugen_load_word(input + pitch);
-    const uint32_t w2 = mcugen_load_word(input + 2 * pitch);
-    column[0] = mcugen_dsp_even(w0);
-    column[1] = mcugen_dsp_even(w1);
-    column[2] = mcugen_dsp_even(w2);
-    column[3] = mcugen_dsp_odd(w0);
-    column[4] = mcugen_dsp_odd(w1);
-    column[5] = mcugen_dsp_odd(w2);
-    return column + 6;
+    __asm volatile("push   {r4-r11, lr}          \n"
+                   "ldm    r1!, {r2, r3, r4, r5, r6} \n"
+                   "1:                           \n"
+                   "ldr    r12, [r1, #-4]        \n"
+                   "lsrs   r12, r12, #1          \n"
+                   "adc    lr, r12, #0           \n"
+                   "bcs    3f                    \n" /* an odd number of words: enter in the middle */
+                   "2:                           \n" MCUGEN_DSP_EXPAND_WORDS
+                   "3:                           \n" MCUGEN_DSP_EXPAND_WORDS
+                   "subs   lr, #1                \n"
+                   "bne    2b                    \n"
+                   "ldm    r1, {r6, r7, r8}      \n"
+                   "add    r2, r6                \n"
+                   "add    r3, r7                \n"
+                   "add    r4, r8                \n"
+                   "subs   r5, #1                \n"
+                   "bne    1b                    \n"
+                   "pop    {r4-r11, pc}          \n");
 }
+
+/* clang-format on */
 
 /* One value: number k of a column. */
 MCUGEN_KERNEL void mcugen_dsp_put(int32_t *column, int32_t k, int32_t value)
@@ -60,27 +94,23 @@ MCUGEN_KERNEL void mcugen_dsp_put(int32_t *column, int32_t k, int32_t value)
     block[(k & 1) * (MCUGEN_DSP_ODD_BYTES / 2) + ((k >> 1) & 1)] = (int16_t)value;
 }
 
-/* Up to three pixels whose channels follow each other. */
-MCUGEN_KERNEL void mcugen_dsp_expand_pixels(int32_t *columns, const int8_t *input, int32_t channels,
-                                            int32_t pixels)
+/* Three columns: first the whole words of all runs, then the bytes that are left over of each. */
+MCUGEN_KERNEL void mcugen_dsp_fill_columns(int32_t *columns, const mcugen_dsp_runs *from, int32_t runs,
+                                           int32_t run_bytes)
 {
-    if (pixels == MCUGEN_DSP_COLUMNS) {
-        int32_t *to = columns;
-        const int8_t *from = input;
-        for (int32_t i = 0; i < channels / 4; i++) {
-            to = mcugen_dsp_expand_3(to, from, channels);
-            from += 4;
-        }
-    } else {
-        for (int32_t pixel = 0; pixel < pixels; pixel++) {
-            for (int32_t k = 0; k < (channels & ~3); k++) {
-                mcugen_dsp_put(columns + pixel, k, input[pixel * channels + k]);
-            }
-        }
+    if (run_bytes >= 4) {
+        mcugen_dsp_expand(columns, from);
     }
-    for (int32_t pixel = 0; pixel < pixels; pixel++) {
-        for (int32_t k = channels & ~3; k < channels; k++) {
-            mcugen_dsp_put(columns + pixel, k, input[pixel * channels + k]);
+    const int32_t left_over = run_bytes & 3;
+    for (int32_t i = 0; i < MCUGEN_DSP_COLUMNS && left_over > 0; i++) {
+        const int8_t *rest = from->source[i] + (run_bytes & ~3);
+#pragma GCC unroll 3
+        for (int32_t run = 0; run < runs; run++) {
+#pragma GCC unroll 3
+            for (int32_t k = 0; k < left_over; k++) {
+                mcugen_dsp_put(columns + i, runs * (run_bytes & ~3) + run * left_over + k, rest[k]);
+            }
+            rest += (run_bytes & ~3) + from->skip[i];
         }
     }
 }
@@ -95,7 +125,13 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp_1x1(const mcugen_dsp_1x1_params *p, cons
     int32_t *const columns = scratch;
     for (int32_t left = p->pixels; left > 0; left -= MCUGEN_DSP_COLUMNS) {
         const int32_t count = mcugen_min(left, MCUGEN_DSP_COLUMNS);
-        mcugen_dsp_expand_pixels(columns, input, p->channels, count);
+        const mcugen_dsp_runs from = {
+            .source = {input, input + (count > 1 ? p->channels : 0),
+                       input + (count > 2 ? 2 * p->channels : 0)},
+            .runs = 1,
+            .words = p->channels / 4,
+        };
+        mcugen_dsp_fill_columns(columns, &from, 1, p->channels);
         mcugen_dsp_multiply_columns(&filter, out, columns, output, p->out_c, count);
         input += MCUGEN_DSP_COLUMNS * p->channels;
         output += MCUGEN_DSP_COLUMNS * p->out_c;
@@ -109,88 +145,43 @@ MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp_rows(const mcugen_dsp_1x1_param
     mcugen_conv2d_s8_dsp_1x1(p, input, weights, requant, output, scratch);
 }
 
-/* The whole words of a run of bytes. */
-MCUGEN_KERNEL int32_t *mcugen_dsp_expand_run(int32_t *to, const int8_t *from, int32_t run_bytes)
-{
-#pragma GCC unroll 4
-    for (int32_t i = 0; i < run_bytes / 4; i++) {
-        const uint32_t word = mcugen_load_word(from + 4 * i);
-        to[6 * i] = mcugen_dsp_even(word);
-        to[6 * i + 3] = mcugen_dsp_odd(word);
-    }
-    return to + run_bytes / 4 * 6;
-}
-
-/* A column from a window of ``runs`` pieces, pitch bytes apart: first the whole words of all pieces, then the
- * bytes that are left over of each. */
-MCUGEN_KERNEL void mcugen_dsp_expand_window(int32_t *column, const int8_t *input, int32_t pitch, int32_t runs,
-                                            int32_t run_bytes)
-{
-    int32_t *to = column;
-    const int8_t *from = input;
-    if (run_bytes < 16) {
-#pragma GCC unroll 3
-        for (int32_t run = 0; run < runs; run++) {
-            to = mcugen_dsp_expand_run(to, from, run_bytes);
-            from += pitch;
-        }
-    } else {
-        for (int32_t run = 0; run < runs; run++) {
-            to = mcugen_dsp_expand_run(to, from, run_bytes);
-            from += pitch;
-        }
-    }
-    const int8_t *rest = input + (run_bytes & ~3);
-    int32_t k = runs * (run_bytes & ~3);
-#pragma GCC unroll 3
-    for (int32_t run = 0; run < runs; run++) {
-#pragma GCC unroll 3
-        for (int32_t i = 0; i < (run_bytes & 3); i++) {
-            mcugen_dsp_put(column, k + i, rest[i]);
-        }
-        k += run_bytes & 3;
-        rest += pitch;
-    }
-}
-
 /* The window at (top, left) of the input, zero point outside, as contiguous bytes. */
-MCUGEN_KERNEL void mcugen_dsp_copy_window(const mcugen_dsp_conv_params *p, int8_t *target, const int8_t *input,
-                                          int32_t top, int32_t left)
+MCUGEN_KERNEL void mcugen_dsp_copy_window(const mcugen_dsp_conv_params *p, int8_t *target,
+                                          const int8_t *input, int32_t top, int32_t left)
 {
     const mcugen_taps rows = mcugen_taps_inside(top, p->in_h, p->k_h, p->dilation_h);
     const mcugen_taps columns = mcugen_taps_inside(left, p->in_w, p->k_w, p->dilation_w);
     memset(target, p->zero_point, (size_t)(p->k_h * p->k_w * p->in_c));
+    if (columns.end <= columns.first) {
+        return;
+    }
+    /* taps that are neighbours in the input are copied at once */
+    const int32_t taps = p->dilation_w == 1 ? columns.end - columns.first : 1;
     for (int32_t ky = rows.first; ky < rows.end; ky++) {
         const int8_t *const row = input + (top + ky * p->dilation_h) * p->in_w * p->in_c;
-        if (p->dilation_w == 1) {
-            const int32_t count = mcugen_max(columns.end - columns.first, 0);
-            memcpy(target + (ky * p->k_w + columns.first) * p->in_c, row + (left + columns.first) * p->in_c,
-                   (size_t)(count * p->in_c));
-            continue;
-        }
-        for (int32_t kx = columns.first; kx < columns.end; kx++) {
+        for (int32_t kx = columns.first; kx < columns.end; kx += taps) {
             memcpy(target + (ky * p->k_w + kx) * p->in_c, row + (left + kx * p->dilation_w) * p->in_c,
-                   (size_t)p->in_c);
+                   (size_t)(taps * p->in_c));
         }
     }
 }
 
-/* The column of the output pixel whose window starts at (top, left). */
-MCUGEN_KERNEL void mcugen_dsp_window_column(const mcugen_dsp_conv_params *p, int32_t *column, int8_t *window,
-                                            const int8_t *input, int32_t top, int32_t left)
+/* Makes column i that of the output pixel whose window starts at (top, left). */
+MCUGEN_KERNEL void mcugen_dsp_choose_source(const mcugen_dsp_conv_params *p, mcugen_dsp_runs *from, int32_t i,
+                                            int8_t *windows, const int8_t *input, int32_t top, int32_t left)
 {
+    const int32_t run_bytes = p->k_w * p->in_c;
     const int32_t inside = top >= 0 && left >= 0 && top + (p->k_h - 1) * p->dilation_h < p->in_h &&
                            left + (p->k_w - 1) * p->dilation_w < p->in_w;
-    const int32_t run_bytes = p->k_w * p->in_c;
-    const int8_t *source = window;
-    int32_t pitch = run_bytes;
     if (inside && p->dilation_w == 1) {
-        source = input + (top * p->in_w + left) * p->in_c;
-        pitch = p->dilation_h * p->in_w * p->in_c;
+        from->source[i] = input + (top * p->in_w + left) * p->in_c;
+        from->skip[i] = p->dilation_h * p->in_w * p->in_c - (run_bytes & ~3);
     } else {
+        int8_t *const window = windows + i * p->k_h * run_bytes;
         mcugen_dsp_copy_window(p, window, input, top, left);
+        from->source[i] = window;
+        from->skip[i] = run_bytes & 3;
     }
-    mcugen_dsp_expand_window(column, source, pitch, p->k_h, run_bytes);
 }
 
 MCUGEN_KERNEL void mcugen_conv2d_s8_dsp(const mcugen_dsp_conv_params *p, const int8_t *input,
@@ -201,23 +192,27 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp(const mcugen_dsp_conv_params *p, const i
     const mcugen_dsp_filter filter =
         mcugen_dsp_make_filter(weights, requant, p->blocks, p->pairs, p->singles, out);
     int32_t *const columns = scratch;
-    int8_t *const window = (int8_t *)(columns + 6 * p->blocks);
-    int32_t top = -p->pad_top;
-    int32_t left = -p->pad_left;
-    int32_t x = 0;
-    for (int32_t pixels = p->out_h * p->out_w; pixels > 0; pixels -= MCUGEN_DSP_COLUMNS) {
-        const int32_t count = mcugen_min(pixels, MCUGEN_DSP_COLUMNS);
-        for (int32_t i = 0; i < count; i++) {
-            mcugen_dsp_window_column(p, columns + i, window, input, top, left);
-            left += p->stride_w;
-            if (++x == p->out_w) {
-                x = 0;
-                left = -p->pad_left;
-                top += p->stride_h;
+    int8_t *const windows = (int8_t *)(columns + MCUGEN_DSP_BLOCK_BYTES / 4 * p->blocks);
+    mcugen_dsp_runs from = {.runs = p->k_h, .words = p->k_w * p->in_c / 4};
+    int32_t filled = 0;
+    for (int32_t y = 0; y < p->out_h; y++) {
+        for (int32_t x = 0; x < p->out_w; x++) {
+            mcugen_dsp_choose_source(p, &from, filled, windows, input, y * p->stride_h - p->pad_top,
+                                     x * p->stride_w - p->pad_left);
+            filled++;
+            const int32_t last = y == p->out_h - 1 && x == p->out_w - 1;
+            if (filled < MCUGEN_DSP_COLUMNS && !last) {
+                continue;
             }
+            for (int32_t i = filled; i < MCUGEN_DSP_COLUMNS; i++) {
+                from.source[i] = from.source[0];
+                from.skip[i] = from.skip[0];
+            }
+            mcugen_dsp_fill_columns(columns, &from, p->k_h, p->k_w * p->in_c);
+            mcugen_dsp_multiply_columns(&filter, out, columns, output, p->out_c, filled);
+            output += MCUGEN_DSP_COLUMNS * p->out_c;
+            filled = 0;
         }
-        mcugen_dsp_multiply_columns(&filter, out, columns, output, p->out_c, count);
-        output += MCUGEN_DSP_COLUMNS * p->out_c;
     }
 }
 

@@ -1,12 +1,13 @@
 /*
  * Depthwise 2D convolution on the DSP extension.
  *
- * Four channels at a time, the input is spread into planes of int16 in scratch memory, one per channel, so that
- * neighbours along a line of pixels are pairs that one SMLAD takes. A plane holds the lines that a band of
- * output lines needs, padding included. Lines run along the longer side of the image: along its rows or, with
- * rows and columns of image and kernel exchanged, along its columns.
+ * Four channels at a time, the input is spread into planes of int16 in scratch memory, one per channel, so
+ * that neighbours along a line of pixels are pairs that one SMLAD takes. A plane holds the lines that a band
+ * of output lines needs, padding included. Lines run along the longer side of the image: along its rows or,
+ * with rows and columns of image and kernel exchanged, along its columns.
  *
- * Values are stored as 2 (x + 128), so that sums are twice the accumulator; the table's bias makes up for 128.
+ * Values are stored as 2 (x + 128), so that sums are twice the accumulator; the table's bias makes up for
+ * 128.
  */
 #ifndef MCUGEN_DSP_DEPTHWISE_CONV2D_S8_H
 #define MCUGEN_DSP_DEPTHWISE_CONV2D_S8_H
@@ -57,8 +58,8 @@ MCUGEN_KERNEL void mcugen_dsp_spread_2(int32_t *plane, int32_t plane_words, uint
 }
 
 /* Channels of one pixel of a line, zero points beside it; count: channels that are there. */
-MCUGEN_KERNEL uint32_t mcugen_dsp_pixel(const mcugen_dsp_depthwise_params *p, const int8_t *line, int32_t pixel,
-                                        int32_t count)
+MCUGEN_KERNEL uint32_t mcugen_dsp_pixel(const mcugen_dsp_depthwise_params *p, const int8_t *line,
+                                        int32_t pixel, int32_t count)
 {
     if (pixel < 0 || pixel >= p->in_n) {
         return (uint32_t)p->zero_point;
@@ -82,7 +83,8 @@ MCUGEN_KERNEL void mcugen_dsp_spread_line(const mcugen_dsp_depthwise_params *p, 
     const int32_t words = p->plane_n / 2;
     const int32_t first = (p->pad_n + 1) / 2;
     const int32_t end = mcugen_min((p->pad_n + p->in_n) / 2, words);
-    const int32_t by_word = p->channels % MCUGEN_DSP_DEPTHWISE_GROUP == 0 || count == MCUGEN_DSP_DEPTHWISE_GROUP;
+    const int32_t by_word =
+        p->channels % MCUGEN_DSP_DEPTHWISE_GROUP == 0 || count == MCUGEN_DSP_DEPTHWISE_GROUP;
     const int8_t *pixels = line + (2 * first - p->pad_n) * p->in_step;
     for (int32_t i = 0; i < words; i++) {
         if (by_word && i == first && first < end) {
@@ -129,9 +131,9 @@ MCUGEN_KERNEL void mcugen_dsp_spread_band(const mcugen_dsp_depthwise_params *p, 
 /* One channel of a band; the assembly knows the order of the fields. Distances are in bytes.
  * weights:    three words, the taps (w0, w1, w1, w2) of each row of the kernel.
  * requant:    twice the bias, multiplier, -2^(32 + shift).
- * pair_bytes: from the first output of a line to the end of those that are made in pairs; odd: 1 if one is left.
- * out_skip:   from the end of a line of outputs to the next; plane_skip: of values.
- * out_end:    where a line after the last would start. */
+ * pair_bytes: from the first output of a line to the end of those that are made in pairs; odd: 1 if one is
+ * left. out_skip:   from the end of a line of outputs to the next; plane_skip: of values. out_end:    where a
+ * line after the last would start. */
 typedef struct {
     const int8_t *weights;
     const int32_t *plane;
@@ -143,9 +145,11 @@ typedef struct {
     const int8_t *out_end;
 } mcugen_dsp_channel_3x3;
 
-/* One row of the window for outputs n (r10) and n + 1 (r11), with a stride of 1: 5 instructions for 6 products. */
+/* clang-format off */
+
+/* One row of the window for outputs n (r10) and n + 1 (r11), stride 1: 5 instructions for 6 products. */
 #define MCUGEN_DSP_PAIR_ROW_1(x, w01, w12)                                                                   \
-    "ldrd   r12, lr, [" x "], #4     \n" /* (x0,x1) (x2,x3) */                                              \
+    "ldrd   r12, lr, [" x "], #4     \n" /* (x0,x1) (x2,x3) */                                               \
     "smlad  r10, r12, " w01 ", r10   \n"                                                                     \
     "smlatb r11, r12, " w01 ", r11   \n"                                                                     \
     "smlabt r10, lr, " w12 ", r10    \n"                                                                     \
@@ -153,10 +157,10 @@ typedef struct {
 
 /* With a stride of 2: 6 instructions. */
 #define MCUGEN_DSP_PAIR_ROW_2(x, w01, w12)                                                                   \
-    "ldrd   r12, lr, [" x "], #8     \n" /* (x0,x1) (x2,x3) */                                              \
+    "ldrd   r12, lr, [" x "], #8     \n" /* (x0,x1) (x2,x3) */                                               \
     "smlad  r10, r12, " w01 ", r10   \n"                                                                     \
     "smlabt r10, lr, " w12 ", r10    \n"                                                                     \
-    "ldr    r12, [" x "]             \n" /* (x4,x5) */                                                      \
+    "ldr    r12, [" x "]             \n" /* (x4,x5) */                                                       \
     "smlad  r11, lr, " w01 ", r11    \n"                                                                     \
     "smlabt r11, r12, " w12 ", r11   \n"
 
@@ -171,15 +175,15 @@ typedef struct {
 #define MCUGEN_DSP_CHANNEL_AWAY(sum) "add " sum ", " sum ", " sum ", asr #31 \n"
 
 /*
- * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs (33 with a stride
- * of 2), 17 for one, 14 more for each line; with ties away 1 more for each output.
+ * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs (33 with stride 2),
+ * 17 for one, 14 more for each line; with ties away 1 more for each output.
  * Registers: r0-r2 three lines of values, r3 output, r4-r9 taps (w0,w1) and (w1,w2) of each row.
  * Stack: 0 4 bias, 8 multiplier, 12 shift, 16 end of pairs, 20 step, 24 offset, 28 pair_bytes, 32 odd,
  *        36 out_skip, 40 plane_skip, 44 out_end.
  */
 #define MCUGEN_DSP_DEPTHWISE_3X3(pair_row, ties)                                                             \
     "push   {r4-r11, lr}             \n"                                                                     \
-    "sub    sp, #48                  \n"                                                                     \
+    "sub    sp, #52                  \n"                                                                     \
     "ldr    r12, [r0, #16]           \n"                                                                     \
     "ldm    r12, {r1, r2, r3}        \n"                                                                     \
     "strd   r1, r1, [sp]             \n"                                                                     \
@@ -190,7 +194,7 @@ typedef struct {
     "ldm    r12, {r4-r8}             \n"                                                                     \
     "add    r12, sp, #28             \n"                                                                     \
     "stm    r12, {r4-r8}             \n"                                                                     \
-    "ldm    r0, {r0, r1, r2, r3}     \n" /* weights, plane, pitch, out */                                   \
+    "ldm    r0, {r0, r1, r2, r3}     \n" /* weights, plane, pitch, out */                                    \
     "ldm    r0, {r5, r7, r9}         \n"                                                                     \
     "sxtb16 r4, r5                   \n"                                                                     \
     "sxtb16 r5, r5, ror #8           \n"                                                                     \
@@ -243,8 +247,10 @@ typedef struct {
     "add    r2, r11                  \n"                                                                     \
     "cmp    r3, r12                  \n"                                                                     \
     "bne    1b                       \n"                                                                     \
-    "add    sp, #48                  \n"                                                                     \
+    "add    sp, #52                  \n"                                                                     \
     "pop    {r4-r11, pc}             \n"
+
+/* clang-format on */
 
 #define MCUGEN_DSP_CHANNEL_3X3(name, pair_row, ties)                                                         \
     MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_channel_3x3_##name(                             \
@@ -264,15 +270,16 @@ MCUGEN_KERNEL void mcugen_dsp_run_channel_3x3(const mcugen_dsp_depthwise_params 
     if (p->rounding == MCUGEN_DSP_UP) {
         (p->stride_n == 1 ? mcugen_dsp_channel_3x3_stride_1_up : mcugen_dsp_channel_3x3_stride_2_up)(channel);
     } else {
-        (p->stride_n == 1 ? mcugen_dsp_channel_3x3_stride_1_away : mcugen_dsp_channel_3x3_stride_2_away)(channel);
+        (p->stride_n == 1 ? mcugen_dsp_channel_3x3_stride_1_away
+                          : mcugen_dsp_channel_3x3_stride_2_away)(channel);
     }
 }
 
-/* Needs the whole int8 range as clamp, a stride of 1 or 2 along lines, lines of two outputs or more, and no exact
- * rounding. */
-MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise_params *p, const int8_t *input,
-                                                      const int8_t *weights, const int32_t *requant,
-                                                      int8_t *output, void *scratch)
+/* Needs the whole int8 range as clamp, a stride of 1 or 2 along lines, lines of two outputs or more, and no
+ * exact rounding. */
+MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise_params *p,
+                                                      const int8_t *input, const int8_t *weights,
+                                                      const int32_t *requant, int8_t *output, void *scratch)
 {
     const int32_t pairs = p->out_n / 2;
     const int32_t odd = p->out_n % 2;
@@ -312,19 +319,41 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise
 
 /* ---- any size ------------------------------------------------------------------------------------------ */
 
-/* Twice the sum over a window, whose values start at plane; the taps are pairs, one more zero for odd k_n. */
-MCUGEN_KERNEL int32_t mcugen_dsp_window_sum(const mcugen_dsp_depthwise_params *p, const int16_t *plane,
-                                            const int16_t *taps)
+/* Twice the sums over the windows of ``count`` outputs next to each other, the first window at values; taps
+ * are int16 pairs, with a zero after an odd number. */
+MCUGEN_KERNEL void mcugen_dsp_window_sums(const mcugen_dsp_depthwise_params *p, const int16_t *values,
+                                          const int16_t *taps, int32_t count, int32_t *sums)
 {
-    int32_t sum = 0;
-    for (int32_t line = 0; line < p->k_lines; line++) {
-        for (int32_t i = 0; i < (p->k_n + 1) / 2; i++) {
-            sum = __smlad((int16x2_t)mcugen_load_word(plane + 2 * i), (int16x2_t)mcugen_load_word(taps), sum);
-            taps += 2;
-        }
-        plane += p->plane_n;
+    for (int32_t i = 0; i < count; i++) {
+        sums[i] = 0;
     }
-    return sum;
+    for (int32_t line = 0; line < p->k_lines; line++) {
+#pragma GCC unroll 8
+        for (int32_t i = 0; i < (p->k_n + 1) / 2; i++) {
+            const int32_t pair = (int32_t)mcugen_load_word(taps + 2 * i);
+            for (int32_t n = 0; n < count; n++) {
+                const int32_t x = (int32_t)mcugen_load_word(values + n * p->stride_n + 2 * i);
+                sums[n] = __smlad(x, pair, sums[n]);
+            }
+        }
+        taps += (p->k_n + 1) / 2 * 2;
+        values += p->plane_n;
+    }
+}
+
+/* ``count`` outputs next to each other. */
+MCUGEN_KERNEL void mcugen_dsp_outputs_any(const mcugen_dsp_depthwise_params *p, const int16_t *values,
+                                          const int16_t *taps, const int32_t *requant, int8_t *output,
+                                          int32_t count)
+{
+    const mcugen_dsp_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
+    int32_t sums[2];
+    mcugen_dsp_window_sums(p, values, taps, count, sums);
+    for (int32_t n = 0; n < count; n++) {
+        const int32_t sum = p->rounding == MCUGEN_DSP_EXACT ? sums[n] >> 1 : sums[n];
+        output[n * p->out_step] =
+            (int8_t)mcugen_dsp_requantize(out, mcugen_wrapping_add(sum, requant[0]), requant[1], requant[2]);
+    }
 }
 
 /* One channel of a band. */
@@ -332,17 +361,16 @@ MCUGEN_KERNEL void mcugen_dsp_channel_any(const mcugen_dsp_depthwise_params *p, 
                                           const int16_t *taps, const int32_t *requant, int8_t *output,
                                           int32_t lines)
 {
-    const mcugen_dsp_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
     for (int32_t line = 0; line < lines; line++) {
         const int16_t *values = (const int16_t *)plane + line * p->stride_lines * p->plane_n;
         int8_t *target = output + line * p->out_pitch;
-        for (int32_t n = 0; n < p->out_n; n++) {
-            const int32_t twice = mcugen_dsp_window_sum(p, values, taps);
-            const int32_t sum = p->rounding == MCUGEN_DSP_EXACT ? twice >> 1 : twice;
-            *target = (int8_t)mcugen_dsp_requantize(out, mcugen_wrapping_add(sum, requant[0]), requant[1],
-                                                    requant[2]);
-            values += p->stride_n;
-            target += p->out_step;
+        for (int32_t n = 0; n < p->out_n / 2; n++) {
+            mcugen_dsp_outputs_any(p, values, taps, requant, target, 2);
+            values += 2 * p->stride_n;
+            target += 2 * p->out_step;
+        }
+        if (p->out_n % 2 > 0) {
+            mcugen_dsp_outputs_any(p, values, taps, requant, target, 1);
         }
     }
 }

@@ -1,10 +1,9 @@
 /*
  * Fully connected layer on the DSP extension, for one or two rows (more are columns of matmul.h).
  *
- * A row is expanded to int16 once, (x0,x2) (x1,x3) for each block of four values, or for few outputs each time
- * it is read. Weights are packed as in
- * matmul.h, but for two pairs of channels at a time; a block of such a quad is 16 bytes: the lanes for (x0,x2)
- * and (x1,x3) of the first pair, then of the second.
+ * A row is expanded to int16 once, (x0,x2) (x1,x3) for each block of four values, or for few outputs each
+ * time it is read. Weights are packed as in matmul.h, but for two pairs of channels at a time; a block of
+ * such a quad is 16 bytes: the lanes for (x0,x2) and (x1,x3) of the first pair, then of the second.
  */
 #ifndef MCUGEN_DSP_FULLY_CONNECTED_S8_H
 #define MCUGEN_DSP_FULLY_CONNECTED_S8_H
@@ -15,8 +14,8 @@
 #include "../common/fixedpoint.h"
 #include "arith.h"
 
-/* in_n values are ``blocks`` blocks of four. alone: 1 if weights cannot share lanes: then a pair of channels has
- * only its first, and a quad two instead of four. */
+/* in_n values are ``blocks`` blocks of four. alone: 1 if weights cannot share lanes: then a pair of channels
+ * has only its first, and a quad two instead of four. */
 typedef struct {
     int32_t rows, in_n, out_n;
     int32_t blocks, alone;
@@ -26,11 +25,10 @@ typedef struct {
 
 /* Some quads of a row; the assembly knows the order of the fields and moves weights, requant, out and
  * quads on.
- * loops, entry: rounds of four blocks after the first block, and the block at which the first round is entered
- *               (4: no rounds).
- * place:        where the outputs of a quad go, from its first; a later one is written earlier.
- * step:         from a quad's outputs to the next one's.
- * address:      the assembly's own. */
+ * loops, entry: rounds of four blocks after the first block, and the block at which the first round is
+ * entered (4: no rounds). place:        where the outputs of a quad go, from its first; a later one is
+ * written earlier. step:         from a quad's outputs to the next one's. address:      the assembly's own.
+ */
 typedef struct {
     const void *row;
     const int8_t *weights;
@@ -45,6 +43,8 @@ typedef struct {
     int32_t blocks;
 } mcugen_dsp_quads;
 
+/* clang-format off */
+
 /* The values of a block, from an expanded row or from the input itself. */
 #define MCUGEN_DSP_QUAD_EXPANDED                                                                             \
     "ldrd   r1, r2, [r0], #8      \n"
@@ -53,8 +53,8 @@ typedef struct {
     "sxtb16 r1, r2                \n"                                                                        \
     "sxtb16 r2, r2, ror #8        \n"
 
-/* One block: 14 instructions for 16 products, 16 with values directly from the input. r0 values, r1 r2 four of
- * them, r3 r4 r5 r7 lanes, r6 weights, r8 r10 the sums A of two pairs, r9 r11 their sums S. */
+/* One block: 14 instructions for 16 products, 16 with values directly from the input. r0 values, r1 r2 four
+ * of them, r3 r4 r5 r7 lanes, r6 weights, r8 r10 the sums A of two pairs, r9 r11 their sums S. */
 #define MCUGEN_DSP_QUAD_BLOCK(load)                                                                          \
     "ldm    r6!, {r3, r4, r5, r7} \n" load                                                                   \
     "smlad  r9, r3, r1, r9        \n"                                                                        \
@@ -84,7 +84,7 @@ typedef struct {
 /* One output from twice its sum without the bias: r1 2 bias, r2 multiplier, r3 shift. */
 #define MCUGEN_DSP_QUAD_OUTPUT(sum, shifted, ties)                                                           \
     "ldm    r0!, {r1, r2, r3}           \n"                                                                  \
-    "add    " sum ", r1, " sum ", " shifted " \n"                                                           \
+    "add    " sum ", r1, " sum ", " shifted " \n"                                                            \
     "smmulr " sum ", " sum ", r2        \n" ties(sum)                                                        \
     "smmlsr " sum ", " sum ", r3, r7    \n"                                                                  \
     "ssat   " sum ", #8, " sum "        \n"
@@ -92,9 +92,9 @@ typedef struct {
 #define MCUGEN_DSP_QUAD_UP(sum) ""
 #define MCUGEN_DSP_QUAD_AWAY(sum) "add " sum ", " sum ", " sum ", asr #31 \n"
 
-/* The body of void f(mcugen_dsp_quads *q). A quad takes 14 instructions a block, 2 for four blocks, and 44 (48
- * with ties away). lr holds q, r12 counts. */
-#define MCUGEN_DSP_QUADS(load, ties)                                                                               \
+/* The body of void f(mcugen_dsp_quads *q). A quad takes 14 instructions a block, 2 for four blocks, and
+ * 44 (48 with ties away). lr holds q, r12 counts. */
+#define MCUGEN_DSP_QUADS(load, ties)                                                                         \
     "push   {r4-r11, lr}     \n"                                                                             \
     "mov    lr, r0           \n"                                                                             \
     "adr    r1, 7f           \n"                                                                             \
@@ -105,14 +105,14 @@ typedef struct {
     "str    r1, [lr, #48]    \n"                                                                             \
     "ldr    r6, [lr, #4]     \n"                                                                             \
     "1:                      \n"                                                                             \
-    "ldr    r0, [lr]         \n" MCUGEN_DSP_QUAD_FIRST_BLOCK(load)                                                 \
+    "ldr    r0, [lr]         \n" MCUGEN_DSP_QUAD_FIRST_BLOCK(load)                                           \
     "ldr    r12, [lr, #16]   \n"                                                                             \
     "ldr    r1, [lr, #48]    \n"                                                                             \
     "bx     r1               \n"                                                                             \
-    "2:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                       \
-    "3:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                       \
-    "4:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                       \
-    "5:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                       \
+    "2:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                 \
+    "3:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                 \
+    "4:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                 \
+    "5:                      \n" MCUGEN_DSP_QUAD_BLOCK(load)                                                 \
     "subs   r12, #1          \n"                                                                             \
     "bne    2b               \n"                                                                             \
     "6:                      \n"                                                                             \
@@ -142,6 +142,8 @@ typedef struct {
     "7:                      \n"                                                                             \
     ".hword 7b - 2b, 7b - 3b, 7b - 4b, 7b - 5b, 7b - 6b \n"
 
+/* clang-format on */
+
 MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_quads_up(MCUGEN_DSP_PARAM mcugen_dsp_quads *q)
 {
     __asm volatile(MCUGEN_DSP_QUADS(MCUGEN_DSP_QUAD_EXPANDED, MCUGEN_DSP_QUAD_UP));
@@ -157,7 +159,8 @@ MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_quads_direct_up(MCUGEN_
     __asm volatile(MCUGEN_DSP_QUADS(MCUGEN_DSP_QUAD_DIRECT, MCUGEN_DSP_QUAD_UP));
 }
 
-MCUGEN_DSP_SHARED __attribute__((naked)) void mcugen_dsp_quads_direct_away(MCUGEN_DSP_PARAM mcugen_dsp_quads *q)
+MCUGEN_DSP_SHARED __attribute__((naked)) void
+mcugen_dsp_quads_direct_away(MCUGEN_DSP_PARAM mcugen_dsp_quads *q)
 {
     __asm volatile(MCUGEN_DSP_QUADS(MCUGEN_DSP_QUAD_DIRECT, MCUGEN_DSP_QUAD_AWAY));
 }
@@ -262,14 +265,22 @@ MCUGEN_KERNEL void mcugen_dsp_expand_row(int32_t *row, const int8_t *input, int3
     }
 }
 
-MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp(const mcugen_dsp_fully_connected_params *p, const int8_t *input,
-                                                 const int8_t *weights, const int32_t *requant, int8_t *output,
-                                                 void *scratch)
+MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp(const mcugen_dsp_fully_connected_params *p,
+                                                 const int8_t *input, const int8_t *weights,
+                                                 const int32_t *requant, int8_t *output, void *scratch)
 {
     for (int32_t row = 0; row < p->rows; row++) {
         mcugen_dsp_expand_row(scratch, input + row * p->in_n, p->in_n);
         mcugen_dsp_one_row(p, scratch, weights, requant, output + row * p->out_n, 0);
     }
+}
+
+/* A pointwise convolution of one or two pixels. */
+MCUGEN_KERNEL void mcugen_conv2d_s8_dsp_few_pixels(const mcugen_dsp_fully_connected_params *p,
+                                                   const int8_t *input, const int8_t *weights,
+                                                   const int32_t *requant, int8_t *output, void *scratch)
+{
+    mcugen_fully_connected_s8_dsp(p, input, weights, requant, output, scratch);
 }
 
 /* Few outputs: in_n is a multiple of four. */

@@ -6,9 +6,9 @@
  *     (x0,x2) of column 0, 1, 2, then (x1,x3) of column 0, 1, 2, as int16 pairs.
  *
  * Weights of two output channels a and b share int16 lanes, a + 256 b, so that one SMLAD gives the sum
- * S = A + 256 B; the low bytes, sign-extended, give A, and B = (S - A) / 256 if |B| < 2^23. A block is 8 bytes:
- *     lanes for (x0,x2), lanes for (x1,x3).
- * All blocks of a pair of channels follow each other, then the next pair.
+ * S = A + 256 B; the low bytes, sign-extended, give A, and B = (S - A) / 256 if |B| < 2^23. A block is 8
+ * bytes, the lanes for (x0,x2) and those for (x1,x3). All blocks of a pair of channels follow each other,
+ * then the next pair.
  */
 #ifndef MCUGEN_DSP_MATMUL_H
 #define MCUGEN_DSP_MATMUL_H
@@ -25,8 +25,8 @@ enum { MCUGEN_DSP_COLUMNS = 3, MCUGEN_DSP_BLOCK_BYTES = 24, MCUGEN_DSP_ODD_BYTES
  * pairs_end:   where the table's rows of channel pairs end. Channels after it stand alone, as the first of a
  *              pair whose second has no output: an odd rest, or all channels if they cannot share lanes.
  * singles_end: the end of the table.
- * blocks:      of a column. The first is done apart, the others by ``loops`` rounds of four, of which the first
- *              round is entered at block number ``entry`` (4: not at all). */
+ * blocks:      of a column. The first is done apart, the others by ``loops`` rounds of four; the first round
+ *              is entered at block number ``entry`` (4: there is none). */
 typedef struct {
     const int8_t *weights;
     const int32_t *requant, *pairs_end, *singles_end;
@@ -54,6 +54,8 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     };
     return filter;
 }
+
+/* clang-format off */
 
 /* One block: 17 instructions for 24 products. r0 columns, r1-r3 values, r4 r5 lanes, r6 weights, r8-r10 the
  * sums A of three columns, r11 r12 lr their sums S. */
@@ -102,9 +104,9 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "add    lr, lr, lr, asr #31    \n"
 
 /*
- * The body of void f(const mcugen_dsp_filter *filter, const int32_t *x, int8_t *out, int32_t out1, int32_t out2):
- * all outputs of three columns. The second and third pixel lie out1 and out2 bytes after the first; columns
- * without a pixel of their own are given an earlier one's place, which is written later.
+ * The body of void f(filter, x, out, out1, out2): all outputs of three columns. The second and third pixel
+ * lie out1 and out2 bytes after the first; columns without a pixel of their own are given an earlier one's
+ * place, which is written later.
  *
  * A pair of channels takes 17 instructions a block, 2 for four blocks, and 45 (51 with ties away).
  * Stack: 0 out_offset, 4 8 12 the three outputs, 16 requant, 20 x, 24 loops, 28 where the loop is entered,
@@ -114,7 +116,7 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "push   {r4-r11, lr}                 \n"                                                                 \
     "ldr    r12, [sp, #36]               \n"                                                                 \
     "sub    sp, #44                      \n"                                                                 \
-    "ldm    r0, {r6-r11, lr}             \n" /* weights, requant, pairs_end, singles_end, offset, loops, entry */ \
+    "ldm    r0, {r6-r11, lr}             \n" /* the filter, to entry */                                      \
     "add    r3, r2                       \n"                                                                 \
     "add    r12, r2                      \n"                                                                 \
     "adr    r4, 7f                       \n"                                                                 \
@@ -139,16 +141,16 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "bne    2b                           \n"                                                                 \
     "6:                                  \n"                                                                 \
     "ldr    r0, [sp, #16]                \n"                                                                 \
-    "ldm    r0!, {r1, r2, r3, r4, r5, r7} \n" /* bias, multiplier, shift of a and b */                      \
+    "ldm    r0!, {r1, r2, r3, r4, r5, r7} \n" /* bias, multiplier, shift of a and b */                       \
     "str    r0, [sp, #16]                \n"                                                                 \
     "sub    r11, r11, r8                 \n"                                                                 \
     "sub    r12, r12, r9                 \n"                                                                 \
     "sub    lr, lr, r10                  \n"                                                                 \
-    "add    r11, r4, r11, asr #7         \n" /* 2 bias + 2 B */                                             \
+    "add    r11, r4, r11, asr #7         \n" /* 2 bias + 2 B */                                              \
     "add    r12, r4, r12, asr #7         \n"                                                                 \
     "add    lr, r4, lr, asr #7           \n"                                                                 \
     "ldr    r4, [sp, #32]                \n"                                                                 \
-    "cmp    r0, r4                       \n" /* the flags stay as they are from here to the stores */       \
+    "cmp    r0, r4                       \n" /* the flags stay as they are from here to the stores */        \
     "add    r8, r1, r8, lsl #1           \n"                                                                 \
     "add    r9, r1, r9, lsl #1           \n"                                                                 \
     "add    r10, r1, r10, lsl #1         \n"                                                                 \
@@ -181,7 +183,7 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "stm    sp, {r0, r1, r2, r4}         \n"                                                                 \
     "blo    1b                           \n"                                                                 \
     "b      9f                           \n"                                                                 \
-    "8:                                  \n" /* a channel that stands alone */                              \
+    "8:                                  \n" /* a channel that stands alone */                               \
     "strb   r10, [r4], #1                \n"                                                                 \
     "strb   r9, [r2], #1                 \n"                                                                 \
     "strb   r8, [r1], #1                 \n"                                                                 \
@@ -197,18 +199,20 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "7:                                  \n"                                                                 \
     ".hword 7b - 2b, 7b - 3b, 7b - 4b, 7b - 5b, 7b - 6b \n"
 
+/* clang-format on */
+
 MCUGEN_DSP_SHARED __attribute__((naked)) void
-mcugen_dsp_multiply_up(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter,
-                       MCUGEN_DSP_PARAM const int32_t *x, MCUGEN_DSP_PARAM int8_t *out,
-                       MCUGEN_DSP_PARAM int32_t out1, MCUGEN_DSP_PARAM int32_t out2)
+mcugen_dsp_multiply_up(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter, MCUGEN_DSP_PARAM const int32_t *x,
+                       MCUGEN_DSP_PARAM int8_t *out, MCUGEN_DSP_PARAM int32_t out1,
+                       MCUGEN_DSP_PARAM int32_t out2)
 {
     __asm volatile(MCUGEN_DSP_MULTIPLY(MCUGEN_DSP_TIES_UP));
 }
 
 MCUGEN_DSP_SHARED __attribute__((naked)) void
-mcugen_dsp_multiply_away(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter,
-                       MCUGEN_DSP_PARAM const int32_t *x, MCUGEN_DSP_PARAM int8_t *out,
-                       MCUGEN_DSP_PARAM int32_t out1, MCUGEN_DSP_PARAM int32_t out2)
+mcugen_dsp_multiply_away(MCUGEN_DSP_PARAM const mcugen_dsp_filter *filter, MCUGEN_DSP_PARAM const int32_t *x,
+                         MCUGEN_DSP_PARAM int8_t *out, MCUGEN_DSP_PARAM int32_t out1,
+                         MCUGEN_DSP_PARAM int32_t out2)
 {
     __asm volatile(MCUGEN_DSP_MULTIPLY(MCUGEN_DSP_TIES_AWAY));
 }
@@ -230,7 +234,8 @@ MCUGEN_KERNEL void mcugen_dsp_dot(const mcugen_dsp_filter *f, const int32_t *x, 
 MCUGEN_DSP_SHARED void mcugen_dsp_multiply_any(const mcugen_dsp_filter *f, const int32_t *x, int8_t *out,
                                                int32_t out1, int32_t out2, int32_t exact)
 {
-    const mcugen_dsp_output o = {exact ? MCUGEN_DSP_EXACT : MCUGEN_DSP_AWAY, f->out_offset, f->act_min, f->act_max};
+    const mcugen_dsp_output o = {exact ? MCUGEN_DSP_EXACT : MCUGEN_DSP_AWAY, f->out_offset, f->act_min,
+                                 f->act_max};
     const int32_t doubling = exact ? 0 : 1;
     const int8_t *weights = f->weights;
     int8_t *place[MCUGEN_DSP_COLUMNS] = {out, out + out1, out + out2};
@@ -252,7 +257,8 @@ MCUGEN_DSP_SHARED void mcugen_dsp_multiply_any(const mcugen_dsp_filter *f, const
     }
 }
 
-/* The outputs of up to three columns; pixels lie pitch bytes apart. The rounding and the clamp are literals. */
+/* The outputs of up to three columns; pixels lie pitch bytes apart. The rounding and the clamp are literals.
+ */
 MCUGEN_KERNEL void mcugen_dsp_multiply_columns(const mcugen_dsp_filter *f, mcugen_dsp_output o,
                                                const int32_t *x, int8_t *out, int32_t pitch, int32_t columns)
 {

@@ -31,8 +31,9 @@ MCUGEN_KERNEL void mcugen_mean_s8_dsp(const mcugen_mean_s8_params *p, const int8
             }
             for (int32_t k = 0; k < mcugen_min(4, channels - c); k++) {
                 const int32_t sum = c + 4 <= channels ? sums[k] : mcugen_dsp_sum_1(patch, c + k);
-                *output++ = (int8_t)mcugen_requantize(mcugen_wrapping_add(sum, p->sum_offset), p->out_multiplier,
-                                                      p->out_shift, p->out_offset, INT8_MIN, INT8_MAX);
+                *output++ =
+                    (int8_t)mcugen_requantize(mcugen_wrapping_add(sum, p->sum_offset), p->out_multiplier,
+                                              p->out_shift, p->out_offset, INT8_MIN, INT8_MAX);
             }
         }
     }

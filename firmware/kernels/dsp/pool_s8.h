@@ -19,8 +19,8 @@ typedef struct {
     int32_t line_step, pixel_step;
 } mcugen_dsp_patch;
 
-MCUGEN_KERNEL mcugen_dsp_patch mcugen_dsp_pool_patch(const mcugen_average_pool_s8_params *p, const int8_t *input,
-                                                     int32_t y, int32_t x)
+MCUGEN_KERNEL mcugen_dsp_patch mcugen_dsp_pool_patch(const mcugen_average_pool_s8_params *p,
+                                                     const int8_t *input, int32_t y, int32_t x)
 {
     const int32_t top = y * p->stride_h - p->pad_top;
     const int32_t left = x * p->stride_w - p->pad_left;
@@ -88,8 +88,8 @@ MCUGEN_KERNEL void mcugen_average_pool_s8_dsp(const mcugen_average_pool_s8_param
                 int32_t sums[4];
                 mcugen_dsp_sum_4(patch, c, sums);
                 for (int32_t i = 0; i < 4; i++) {
-                    *output++ = (int8_t)mcugen_clamp(mcugen_dsp_rounded_mean(sums[i], count), p->act_min,
-                                                     p->act_max);
+                    *output++ =
+                        (int8_t)mcugen_clamp(mcugen_dsp_rounded_mean(sums[i], count), p->act_min, p->act_max);
                 }
             }
             for (; c < p->in_c; c++) {
@@ -101,7 +101,8 @@ MCUGEN_KERNEL void mcugen_average_pool_s8_dsp(const mcugen_average_pool_s8_param
 }
 
 /* The maxima of four channels, not below act_min nor above act_max. */
-MCUGEN_KERNEL uint32_t mcugen_dsp_max_4(const mcugen_max_pool_s8_params *p, mcugen_dsp_patch patch, int32_t channel)
+MCUGEN_KERNEL uint32_t mcugen_dsp_max_4(const mcugen_max_pool_s8_params *p, mcugen_dsp_patch patch,
+                                        int32_t channel)
 {
     const uint32_t each = 0x01010101U;
     uint32_t best = each * (uint8_t)p->act_min;
@@ -126,7 +127,8 @@ MCUGEN_KERNEL int32_t mcugen_dsp_max_1(mcugen_dsp_patch patch, int32_t channel)
     return best;
 }
 
-MCUGEN_KERNEL void mcugen_max_pool_s8_dsp(const mcugen_max_pool_s8_params *p, const int8_t *input, int8_t *output)
+MCUGEN_KERNEL void mcugen_max_pool_s8_dsp(const mcugen_max_pool_s8_params *p, const int8_t *input,
+                                          int8_t *output)
 {
     for (int32_t y = 0; y < p->out_h; y++) {
         for (int32_t x = 0; x < p->out_w; x++) {

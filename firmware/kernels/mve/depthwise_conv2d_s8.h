@@ -16,13 +16,14 @@
  * As mcugen_depthwise_conv2d_s8_params, and
  * columns: words of a quad per channel, padding included;
  * blocks:  of 16 taps;
- * exact:   0 if mcugen_mve_rescale_up will do; no shift is positive;
+ * exact:   0 if mcugen_mve_rescale_up will do, 1 if all shifts are negative, 2 if none is positive;
  * shifted: 1 if the rows of a quad are one row of the input, shifted;
  * depth:   input channels that are interleaved at a time, a divisor of in_c: 16 or all of them;
  * band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time.
  *
- * Constants: taps int8 [out_c][blocks][16]; words int32 [blocks][4], where the words of a block are, in bytes from
- * the first word of a window; rescale int32 [out_c][3]: bias (the input offset folded in), multiplier, shift.
+ * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset folded in),
+ * multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from the first word of a
+ * window.
  * Scratch: band * quads of a window * columns * depth * 4 + 64 bytes.
  */
 typedef struct {
@@ -40,42 +41,74 @@ typedef struct {
 
 /* ---- interleaving rows ------------------------------------------------------------------------------------ */
 
-/* Four rows to interleave: columns first <= x < end of row i are read from row[i] on, others are zero points. */
+/* Four rows to interleave: row i is inside the input for columns first <= x < end and starts at row[i] there; all else
+ * is zero points. */
 typedef struct {
     const int8_t *row[4];
     int32_t first[4], end[4];
 } mcugen_mve_quad;
 
-/* Interleaves `bytes` bytes from each of four places, 16 at a time, `step` bytes apart; writes up to 60 bytes behind
- * the end. */
-MCUGEN_KERNEL void mcugen_mve_interleave(const int8_t *const from[4], const int32_t step[4], int32_t bytes,
-                                         int8_t *to)
+/* Where to read vectors of 16 bytes: the first one, and the bytes between them (0 to read zero points for ever). */
+typedef struct {
+    const int8_t *from[4];
+    int32_t step[4];
+} mcugen_mve_streams;
+
+/* Interleaves four streams of `bytes` bytes; writes up to 60 bytes behind the end. */
+MCUGEN_KERNEL void mcugen_mve_interleave(const mcugen_mve_streams *streams, int32_t bytes, int8_t *to)
 {
-    const int8_t *r0 = from[0];
-    const int8_t *r1 = from[1];
-    const int8_t *r2 = from[2];
-    const int8_t *r3 = from[3];
+    const int8_t *a = streams->from[0];
+    const int8_t *b = streams->from[1];
+    const int8_t *c = streams->from[2];
+    const int8_t *d = streams->from[3];
     int8x16x4_t rows;
     for (int32_t i = bytes >> 4; i > 0; i--) {
-        rows.val[0] = vldrbq_s8(r0);
-        rows.val[1] = vldrbq_s8(r1);
-        rows.val[2] = vldrbq_s8(r2);
-        rows.val[3] = vldrbq_s8(r3);
+        rows.val[0] = vldrbq_s8(a);
+        rows.val[1] = vldrbq_s8(b);
+        rows.val[2] = vldrbq_s8(c);
+        rows.val[3] = vldrbq_s8(d);
         vst4q_s8(to, rows);
-        r0 += step[0];
-        r1 += step[1];
-        r2 += step[2];
-        r3 += step[3];
+        a += streams->step[0];
+        b += streams->step[1];
+        c += streams->step[2];
+        d += streams->step[3];
         to += 64;
     }
     if (bytes & 15) {
         const mve_pred16_t lanes = vctp8q((uint32_t)bytes & 15U);
-        rows.val[0] = vldrbq_z_s8(r0, lanes);
-        rows.val[1] = vldrbq_z_s8(r1, lanes);
-        rows.val[2] = vldrbq_z_s8(r2, lanes);
-        rows.val[3] = vldrbq_z_s8(r3, lanes);
+        rows.val[0] = vldrbq_z_s8(a, lanes);
+        rows.val[1] = vldrbq_z_s8(b, lanes);
+        rows.val[2] = vldrbq_z_s8(c, lanes);
+        rows.val[3] = vldrbq_z_s8(d, lanes);
         vst4q_s8(to, rows);
     }
+}
+
+/* Bytes between the vectors of a row inside the input. */
+MCUGEN_KERNEL int32_t mcugen_mve_stream_step(const mcugen_depthwise_conv2d_s8_mve_params *p)
+{
+    return p->depth < p->in_c ? p->in_c : 16;
+}
+
+/* A quad of four rows of the input, the first one at `top`, of which `rows` matter. */
+MCUGEN_KERNEL void mcugen_mve_fill_rows(const mcugen_depthwise_conv2d_s8_mve_params *p, const int8_t *input,
+                                        int32_t top, int32_t rows, const int8_t *zeros, int8_t *to)
+{
+    const int32_t step = mcugen_mve_stream_step(p);
+    const int32_t left = mcugen_min(p->pad_left, p->columns);
+    const int32_t inside = mcugen_min(p->columns - left, p->in_w);
+    mcugen_mve_streams streams;
+    for (int32_t i = 0; i < 4; i++) {
+        const int32_t row = top + mcugen_min(i, rows - 1) * p->dilation_h;
+        const bool valid = row >= 0 && row < p->in_h;
+        streams.from[i] = valid ? input + row * p->in_w * p->in_c : zeros;
+        streams.step[i] = valid ? step : 0;
+    }
+    mcugen_mve_fill(to, -p->in_offset, 4 * left * p->depth);
+    to += 4 * left * p->depth;
+    mcugen_mve_interleave(&streams, inside * p->depth, to);
+    to += 4 * inside * p->depth;
+    mcugen_mve_fill(to, -p->in_offset, 4 * (p->columns - left - inside) * p->depth);
 }
 
 /* The columns of a quad from x on for which every row is either inside the input or outside: where they end. */
@@ -92,187 +125,239 @@ MCUGEN_KERNEL int32_t mcugen_mve_uniform_until(const mcugen_mve_quad *quad, int3
     return until;
 }
 
-/* All columns of a quad for `depth` channels; zeros: 16 zero points. */
-MCUGEN_KERNEL void mcugen_mve_fill_quad(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                        const mcugen_mve_quad *quad, const int8_t *zeros, int8_t *to)
+/* A quad of one row of the input and three shifts of it. */
+MCUGEN_KERNEL void mcugen_mve_fill_shifts(const mcugen_depthwise_conv2d_s8_mve_params *p, const int8_t *input,
+                                          int32_t row, const int8_t *zeros, int8_t *to)
 {
-    const int32_t step = p->depth < p->in_c ? p->in_c : 16;
-    int32_t until = 0;
-    for (int32_t x = 0; x < p->columns; x = until) {
-        const int8_t *from[4];
-        int32_t steps[4];
-        until = mcugen_mve_uniform_until(quad, x, p->columns);
-        for (int32_t i = 0; i < 4; i++) {
-            const bool inside = x >= quad->first[i] && x < quad->end[i];
-            from[i] = inside ? quad->row[i] + (x - quad->first[i]) * p->in_c : zeros;
-            steps[i] = inside ? step : 0;
-        }
-        mcugen_mve_interleave(from, steps, (until - x) * p->depth, to + 4 * x * p->depth);
-    }
-}
-
-/* Input rows `first` and following, or shifts of that one; `rows` of the four matter. */
-MCUGEN_KERNEL mcugen_mve_quad mcugen_mve_find_quad(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                                   const int8_t *input, int32_t first, int32_t rows)
-{
+    const int32_t step = mcugen_mve_stream_step(p);
+    const bool valid = row >= 0 && row < p->in_h;
     mcugen_mve_quad quad;
     for (int32_t i = 0; i < 4; i++) {
-        const int32_t row = first + (p->shifted ? 0 : mcugen_min(i, rows - 1) * p->dilation_h);
-        const int32_t left = p->pad_left - (p->shifted ? i * p->dilation_w : 0);
-        const int32_t skipped = mcugen_max(-left, 0);
-        const bool inside = row >= 0 && row < p->in_h && skipped < p->in_w;
-        quad.row[i] = inside ? input + (row * p->in_w + skipped) * p->in_c : input;
-        quad.first[i] = inside ? left + skipped : p->columns;
-        quad.end[i] = inside ? left + p->in_w : p->columns;
+        quad.row[i] = input + (valid ? row * p->in_w * p->in_c : 0);
+        quad.first[i] = p->pad_left - i * p->dilation_w;
+        quad.end[i] = valid ? quad.first[i] + p->in_w : quad.first[i];
     }
-    return quad;
+    int32_t until = 0;
+    for (int32_t x = 0; x < p->columns; x = until) {
+        mcugen_mve_streams streams;
+        until = mcugen_mve_uniform_until(&quad, x, p->columns);
+        for (int32_t i = 0; i < 4; i++) {
+            const bool inside = x >= quad.first[i] && x < quad.end[i];
+            streams.from[i] = inside ? quad.row[i] + (x - quad.first[i]) * p->in_c : zeros;
+            streams.step[i] = inside ? step : 0;
+        }
+        mcugen_mve_interleave(&streams, (until - x) * p->depth, to + 4 * x * p->depth);
+    }
 }
 
-/* The quads of one window from the input row `top` on; `rows`: of the input that matter. */
+/* The quads of the windows whose first row is `top`; `rows`: of the input that matter. */
 MCUGEN_MVE_SHARED void mcugen_mve_fill_quads(const mcugen_depthwise_conv2d_s8_mve_params *p,
                                              const int8_t *input, int32_t top, int32_t rows, int8_t *to)
 {
     int8_t zeros[16];
-    mcugen_mve_fill(zeros, -p->in_offset, 16);
+    vstrbq_s8(zeros, vdupq_n_s8((int8_t)-p->in_offset));
+    if (p->shifted) {
+        mcugen_mve_fill_shifts(p, input, top, zeros, to);
+        return;
+    }
     for (int32_t k = 0; k < rows; k += 4) {
-        const mcugen_mve_quad quad = mcugen_mve_find_quad(p, input, top + k * p->dilation_h, rows - k);
-        mcugen_mve_fill_quad(p, &quad, zeros, to);
+        mcugen_mve_fill_rows(p, input, top + k * p->dilation_h, rows - k, zeros, to);
         to += 4 * p->columns * p->depth;
     }
 }
 
-/* ---- one channel ------------------------------------------------------------------------------------------ */
+/* ---- bands ------------------------------------------------------------------------------------------------ */
 
-/* One channel of a band: its taps, what turns sums into outputs; where its words and outputs are in each row (or
- * pair of rows) of the band. */
+/* Tiles of four outputs: `tiles` of them in each of `rows` rows (or pairs of rows), for `channels` channels. The code
+ * below knows where the fields are. */
 typedef struct {
-    const int8_t *taps;
-    int32_t bias, multiplier, shift;
-    const int8_t *words;
-    int8_t *output;
-    int32_t rows, words_pitch, output_pitch; /* bytes */
-} mcugen_mve_channel;
+    const int8_t *words;   /* 0: of the first channel and tile */
+    int8_t *output;        /* 4 */
+    const int8_t *filters; /* 8 */
+    int32_t channels;      /* 12 */
+    int32_t rows;          /* 16 */
+    int32_t tiles;         /* 20 */
+    int32_t words_jump;    /* 24: bytes from behind the tiles of a row to the first one of the next row */
+    int32_t output_jump;   /* 28 */
+    int32_t filters_jump;  /* 32: from behind one channel to the next one that is computed */
+    int32_t channel_step;  /* 36: between outputs of channels */
+    int32_t out_offset;    /* 40 */
+    int32_t words_step;    /* 44: between tiles */
+    int32_t output_step;   /* 48 */
+} mcugen_mve_band;
 
-/* How four outputs are computed at a time: bytes between tiles; where the outputs of a tile are. */
+/* The vectors that stay in registers: where the outputs of a tile are, and four or one of where words are. */
 typedef struct {
-    int32_t width; /* of a tile */
-    int32_t words_step, output_step;
     uint32x4_t place;
-} mcugen_mve_tile;
+    uint32x4_t a, b, c, d;
+} mcugen_mve_offsets;
 
 /*
- * Loops over tiles. `sums` computes those of a tile into q1 from %[from], with q0, r0 and r2 to work with (more
- * registers than these two are not left). Results are saturated to int8. Instructions per tile besides the sums:
- * 10, and 2 to round ties of negative values away from zero.
+ * Loops over channels, rows and tiles. `load` takes what a channel needs from r0 on; `sums` computes those of a tile
+ * into q1, with q0, r0 and r2 to work with. Results are saturated to int8. r1: words, r3: output, r4: bias, r5:
+ * multiplier, r6: shift, r8: output offset, r9, r10: steps, r11: rows. Instructions per tile besides the sums: 10, and
+ * 2 to round ties of negative values away from zero; per row 7, per channel about 20.
  */
-#define MCUGEN_MVE_TILES(sums, away)                                                                         \
-    "dls lr, lr \n"                                                                                          \
-    "1: \n" sums "add %[from], %[from], %[from_step] \n"                                                     \
-    "vadd.i32 q1, q1, %[bias] \n"                                                                            \
-    "vqrdmulh.s32 q1, q1, %[multiplier] \n" away "vrshl.s32 q1, %[shift] \n"                                 \
-    "vqadd.s32 q1, q1, %[offset] \n"                                                                         \
+#define MCUGEN_MVE_BAND(load, sums, away)                                                                    \
+    "ldr r8, [%[band], #40] \n"                                                                              \
+    "ldrd r9, r10, [%[band], #44] \n"                                                                        \
+    "1: ldrd r1, r3, [%[band]] \n"                                                                           \
+    "ldr r2, [%[band], #36] \n"                                                                              \
+    "add r0, r1, #4 \n"                                                                                      \
+    "add r2, r2, r3 \n"                                                                                      \
+    "strd r0, r2, [%[band]] \n"                                                                              \
+    "ldr r0, [%[band], #8] \n" load "ldm r0!, {r4, r5, r6} \n"                                               \
+    "ldr r2, [%[band], #32] \n"                                                                              \
+    "add r0, r0, r2 \n"                                                                                      \
+    "str r0, [%[band], #8] \n"                                                                               \
+    "ldr r11, [%[band], #16] \n"                                                                             \
+    "2: ldr r0, [%[band], #20] \n"                                                                           \
+    "dls lr, r0 \n"                                                                                          \
+    "3: \n" sums "add r1, r1, r9 \n"                                                                         \
+    "vadd.i32 q1, q1, r4 \n"                                                                                 \
+    "vqrdmulh.s32 q1, q1, r5 \n" away "vrshl.s32 q1, r6 \n"                                                  \
+    "vqadd.s32 q1, q1, r8 \n"                                                                                \
     "vqmovnb.s32 q1, q1 \n"                                                                                  \
     "vqmovnb.s16 q1, q1 \n"                                                                                  \
-    "vstrb.32 q1, [%[out], %q[place]] \n"                                                                    \
-    "add %[out], %[out], %[out_step] \n"                                                                     \
-    "le lr, 1b \n"
+    "vstrb.32 q1, [r3, %q[place]] \n"                                                                        \
+    "add r3, r3, r10 \n"                                                                                     \
+    "le lr, 3b \n"                                                                                           \
+    "ldrd r0, r2, [%[band], #24] \n"                                                                         \
+    "add r1, r1, r0 \n"                                                                                      \
+    "add r3, r3, r2 \n"                                                                                      \
+    "subs r11, r11, #1 \n"                                                                                   \
+    "bne 2b \n"                                                                                              \
+    "ldr r0, [%[band], #12] \n"                                                                              \
+    "subs r0, r0, #1 \n"                                                                                     \
+    "str r0, [%[band], #12] \n"                                                                              \
+    "bne 1b \n"
 
 #define MCUGEN_MVE_AWAY                                                                                      \
     "vshr.s32 q0, q1, #31 \n"                                                                                \
     "vadd.i32 q1, q1, q0 \n"
 
-/* The dot products of four vectors with one, and of one with four. */
+#define MCUGEN_MVE_BAND_CLOBBERS                                                                             \
+    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0", "q1", "q2", "cc", "memory"
+
+/* The sums of four windows, words at offsets a, b, c, d, with the taps in q2: 10 instructions. */
+#define MCUGEN_MVE_LOAD_TAPS "vldrw.32 q2, [r0], #16 \n"
 #define MCUGEN_MVE_FOUR_WINDOWS                                                                              \
-    "vldrw.u32 q0, [%[from], %q[a]] \n"                                                                      \
-    "vldrw.u32 q1, [%[from], %q[c]] \n"                                                                      \
-    "vmladav.s8 r0, q0, %q[taps] \n"                                                                         \
-    "vldrw.u32 q0, [%[from], %q[b]] \n"                                                                      \
-    "vmladav.s8 r2, q1, %q[taps] \n"                                                                         \
+    "vldrw.u32 q0, [r1, %q[a]] \n"                                                                           \
+    "vldrw.u32 q1, [r1, %q[c]] \n"                                                                           \
+    "vmladav.s8 r0, q0, q2 \n"                                                                               \
+    "vldrw.u32 q0, [r1, %q[b]] \n"                                                                           \
+    "vmladav.s8 r2, q1, q2 \n"                                                                               \
     "vmov q1[2], q1[0], r0, r2 \n"                                                                           \
-    "vmladav.s8 r0, q0, %q[taps] \n"                                                                         \
-    "vldrw.u32 q0, [%[from], %q[d]] \n"                                                                      \
-    "vmladav.s8 r2, q0, %q[taps] \n"                                                                         \
+    "vmladav.s8 r0, q0, q2 \n"                                                                               \
+    "vldrw.u32 q0, [r1, %q[d]] \n"                                                                           \
+    "vmladav.s8 r2, q0, q2 \n"                                                                               \
     "vmov q1[3], q1[1], r0, r2 \n"
 
+/* The sums of the 2x2 windows in four columns of four rows, words at offsets a: the filter lies in these 16 taps at
+ * four places, q2 to q5. 7 instructions. */
+#define MCUGEN_MVE_LOAD_FOUR_FILTERS                                                                         \
+    "vldrw.32 q4, [r0] \n"                                                                                   \
+    "vldrw.32 q2, [r0, #4] \n"                                                                               \
+    "vshl.i32 q5, q4, #8 \n"                                                                                 \
+    "vshl.i32 q3, q2, #8 \n"                                                                                 \
+    "add r0, r0, #20 \n"
 #define MCUGEN_MVE_FOUR_FILTERS                                                                              \
-    "vldrw.u32 q0, [%[from], %q[taps]] \n"                                                                   \
-    "vmladav.s8 r0, q0, %q[a] \n"                                                                            \
-    "vmladav.s8 r2, q0, %q[c] \n"                                                                            \
+    "vldrw.u32 q0, [r1, %q[a]] \n"                                                                           \
+    "vmladav.s8 r0, q0, q2 \n"                                                                               \
+    "vmladav.s8 r2, q0, q3 \n"                                                                               \
     "vmov q1[2], q1[0], r0, r2 \n"                                                                           \
-    "vmladav.s8 r0, q0, %q[b] \n"                                                                            \
-    "vmladav.s8 r2, q0, %q[d] \n"                                                                            \
+    "vmladav.s8 r0, q0, q4 \n"                                                                               \
+    "vmladav.s8 r2, q0, q5 \n"                                                                               \
     "vmov q1[3], q1[1], r0, r2 \n"
 
-#define MCUGEN_MVE_RUN_TILES(code)                                                                           \
-    __asm volatile(code                                                                                      \
-                   : [from] "+r"(from), [out] "+r"(to), "+r"(count)                                          \
-                   : [a] "w"(v->a), [b] "w"(v->b), [c] "w"(v->c), [d] "w"(v->d), [taps] "w"(v->e),           \
-                     [place] "w"(tile->place), [bias] "r"(c->bias), [multiplier] "r"(c->multiplier),         \
-                     [shift] "r"(c->shift), [offset] "r"(offset), [from_step] "r"(tile->words_step),         \
-                     [out_step] "r"(tile->output_step)                                                       \
-                   : "r0", "r2", "q0", "q1", "memory")
+/* The code of a band of windows of one block, or of one of 3x3 windows. */
+#define MCUGEN_MVE_RUN_WINDOWS(away)                                                                         \
+    __asm volatile(MCUGEN_MVE_BAND(MCUGEN_MVE_LOAD_TAPS, MCUGEN_MVE_FOUR_WINDOWS, away)                      \
+                   :                                                                                         \
+                   : [band] "r"(band), [a] "w"(o->a), [b] "w"(o->b), [c] "w"(o->c), [d] "w"(o->d),           \
+                     [place] "w"(o->place)                                                                   \
+                   : MCUGEN_MVE_BAND_CLOBBERS)
 
-/* The vectors that stay in registers: five of offsets or taps. */
-typedef struct {
-    uint32x4_t a, b, c, d, e;
-} mcugen_mve_tile_vectors;
+#define MCUGEN_MVE_RUN_FILTERS(away)                                                                         \
+    __asm volatile(MCUGEN_MVE_BAND(MCUGEN_MVE_LOAD_FOUR_FILTERS, MCUGEN_MVE_FOUR_FILTERS, away)              \
+                   :                                                                                         \
+                   : [band] "r"(band), [a] "w"(o->a), [place] "w"(o->place)                                  \
+                   : MCUGEN_MVE_BAND_CLOBBERS, "q3", "q4", "q5")
 
-typedef enum { MCUGEN_MVE_WINDOWS, MCUGEN_MVE_FILTERS } mcugen_mve_sums_kind;
-
-/* `tiles` tiles of a row, from words and output on. */
-MCUGEN_KERNEL void mcugen_mve_run_tiles(const mcugen_mve_channel *c, const mcugen_mve_tile *tile,
-                                        const mcugen_mve_tile_vectors *v, mcugen_mve_sums_kind kind, bool away,
-                                        int32_t offset, const int8_t *from, int8_t *to, int32_t tiles)
+/* Runs a band that is set up but for what is said in tiles; exact is 0 or 1. */
+MCUGEN_KERNEL void mcugen_mve_run_band(mcugen_mve_band *band, const mcugen_mve_offsets *o, bool filters,
+                                       bool exact)
 {
-    register int32_t count __asm("lr") = tiles;
-    if (kind == MCUGEN_MVE_WINDOWS) {
-        if (away) {
-            MCUGEN_MVE_RUN_TILES(MCUGEN_MVE_TILES(MCUGEN_MVE_FOUR_WINDOWS, MCUGEN_MVE_AWAY));
+    if (filters) {
+        if (exact) {
+            MCUGEN_MVE_RUN_FILTERS(MCUGEN_MVE_AWAY);
         } else {
-            MCUGEN_MVE_RUN_TILES(MCUGEN_MVE_TILES(MCUGEN_MVE_FOUR_WINDOWS, ""));
+            MCUGEN_MVE_RUN_FILTERS("");
         }
     } else {
-        if (away) {
-            MCUGEN_MVE_RUN_TILES(MCUGEN_MVE_TILES(MCUGEN_MVE_FOUR_FILTERS, MCUGEN_MVE_AWAY));
+        if (exact) {
+            MCUGEN_MVE_RUN_WINDOWS(MCUGEN_MVE_AWAY);
         } else {
-            MCUGEN_MVE_RUN_TILES(MCUGEN_MVE_TILES(MCUGEN_MVE_FOUR_FILTERS, ""));
+            MCUGEN_MVE_RUN_WINDOWS("");
         }
     }
 }
 
-/* All rows of a channel: the tiles that fit, and one that overlaps the one before if outputs are left over. */
-MCUGEN_KERNEL void mcugen_mve_channel_band(const mcugen_mve_channel *c, const mcugen_mve_tile *tile,
-                                           const mcugen_mve_tile_vectors *v, mcugen_mve_sums_kind kind,
-                                           bool away, int32_t offset, int32_t out_w)
+/* What a band is made of: `rows` rows (or pairs of rows) of words, `pitch` bytes each, and where their outputs go. */
+typedef struct {
+    const int8_t *words;
+    int8_t *output;
+    const int8_t *filters;
+    int32_t rows, words_pitch, output_pitch; /* bytes */
+} mcugen_mve_part;
+
+/*
+ * All outputs of a part: `tiles` tiles of `width` columns in each row from column x on. filters_bytes: of one
+ * channel.
+ */
+MCUGEN_KERNEL void mcugen_mve_run_columns(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                          const mcugen_mve_part *part, const mcugen_mve_offsets *o, bool filters,
+                                          int32_t x, int32_t tiles)
 {
-    const int32_t tiles = mcugen_max(out_w / tile->width, 1);
-    const int32_t parts = out_w > tiles * tile->width ? 2 : 1;
-    const int32_t last_words = tile->words_step / tile->width * (out_w - tile->width);
-    const int32_t last_output = tile->output_step / tile->width * (out_w - tile->width);
-    const int8_t *words = c->words;
-    int8_t *output = c->output;
-    for (int32_t i = 0; i < c->rows; i++) {
-        const int8_t *from = words;
-        int8_t *to = output;
-        int32_t count = tiles;
-        for (int32_t part = 0; part < parts; part++) {
-            mcugen_mve_run_tiles(c, tile, v, kind, away, offset, from, to, count);
-            from = words + last_words;
-            to = output + last_output;
-            count = 1;
-        }
-        words += c->words_pitch;
-        output += c->output_pitch;
+    const int32_t width = filters ? 2 : 4;
+    const int32_t bytes = filters ? 32 : 28;
+    const int32_t words_step = 4 * width * p->stride_w * p->depth;
+    const int32_t output_step = width * p->out_c;
+    for (int32_t k = 0; k < p->multiplier; k++) {
+        mcugen_mve_band band = {
+            .words = part->words + 4 * x * p->stride_w * p->depth,
+            .output = part->output + x * p->out_c + k,
+            .filters = part->filters + k * bytes,
+            .channels = p->depth,
+            .rows = part->rows,
+            .tiles = tiles,
+            .words_jump = part->words_pitch - tiles * words_step,
+            .output_jump = part->output_pitch - tiles * output_step,
+            .filters_jump = (p->multiplier - 1) * bytes,
+            .channel_step = p->multiplier,
+            .out_offset = p->out_offset,
+            .words_step = words_step,
+            .output_step = output_step,
+        };
+        mcugen_mve_run_band(&band, o, filters, p->exact);
     }
 }
 
-/* Takes taps, bias, multiplier and shift of the next channel from the tables. */
-MCUGEN_KERNEL const int32_t *mcugen_mve_load_rescale(mcugen_mve_channel *c, const int32_t *rescale)
+/* All outputs of a part: the tiles that fit, then those that overlap the ones before if outputs are left over. */
+MCUGEN_KERNEL void mcugen_mve_run_part(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                       const mcugen_mve_part *part, const mcugen_mve_offsets *o, bool filters)
 {
-    c->bias = rescale[0];
-    c->multiplier = rescale[1];
-    c->shift = rescale[2];
-    return rescale + 3;
+    const int32_t width = filters ? 2 : 4;
+    int32_t x = 0;
+    int32_t tiles = mcugen_max(p->out_w / width, 1);
+    while (x < p->out_w) {
+        mcugen_mve_run_columns(p, part, o, filters, x, tiles);
+        x += tiles * width;
+        if (x < p->out_w) {
+            x = p->out_w - width;
+            tiles = 1;
+        }
+    }
 }
 
 /* Clamps outputs that were saturated to int8 only. */
@@ -333,72 +418,151 @@ MCUGEN_KERNEL int32x4_t mcugen_mve_window_sums(const int8_t *first, const uint32
     return mcugen_mve_vector(a, b, c, d);
 }
 
-/* As mcugen_mve_channel_band for windows of several blocks. */
-MCUGEN_KERNEL void mcugen_mve_channel_blocks(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                             const mcugen_mve_channel *c, const mcugen_mve_tile *tile,
-                                             const int32_t *words)
+/* One channel of a row of outputs; any number of blocks, shift <= 0. */
+MCUGEN_KERNEL void mcugen_mve_channel_row(const mcugen_depthwise_conv2d_s8_mve_params *p, const int8_t *from,
+                                          const int8_t *filter, const int32_t *words, int8_t *to)
 {
-    const int32_t step = tile->words_step / 4;
+    const int32_t step = 4 * p->stride_w * p->depth;
+    const int32_t *rescale = (const int32_t *)(const void *)(filter + 16 * p->blocks);
+    const uint32x4_t place = mcugen_mve_four_of_row(p->out_w, p->out_c);
     uint32_t window[4];
     vstrwq_u32(window, mcugen_mve_four_of_row(p->out_w, step));
-    for (int32_t i = 0; i < c->rows; i++) {
-        const int8_t *from = c->words + i * c->words_pitch;
-        int8_t *to = c->output + i * c->output_pitch;
-        for (int32_t x = 0; x < p->out_w; x += 4) {
-            const int32_t at = mcugen_max(mcugen_min(x, p->out_w - 4), 0);
-            const int32x4_t sums = mcugen_mve_window_sums(from + at * step, window, c->taps, words, p->blocks);
-            const int32x4_t scaled =
-                mcugen_mve_rescale_any(vaddq_n_s32(sums, c->bias), c->multiplier, c->shift);
-            const int32x4_t y = vqaddq_n_s32(scaled, p->out_offset);
-            const int32x4_t low = vmaxq_s32(y, vdupq_n_s32(INT8_MIN));
-            vstrbq_scatter_offset_s32(to + at * p->out_c, tile->place, vminq_s32(low, vdupq_n_s32(INT8_MAX)));
+    for (int32_t x = 0; x < p->out_w; x += 4) {
+        const int32_t at = mcugen_max(mcugen_min(x, p->out_w - 4), 0);
+        const int32x4_t sums = mcugen_mve_window_sums(from + at * step, window, filter, words, p->blocks);
+        const int32x4_t scaled = mcugen_mve_rescale(vaddq_n_s32(sums, rescale[0]), vdupq_n_s32(rescale[1]),
+                                                    vdupq_n_s32(rescale[2]));
+        const int32x4_t y = vmaxq_s32(vqaddq_n_s32(scaled, p->out_offset), vdupq_n_s32(INT8_MIN));
+        vstrbq_scatter_offset_s32(to + at * p->out_c, place, vminq_s32(y, vdupq_n_s32(INT8_MAX)));
+    }
+}
+
+/* A part in the general form. */
+MCUGEN_KERNEL void mcugen_mve_run_general(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                          const mcugen_mve_part *part, const int32_t *words)
+{
+    const int8_t *filter = part->filters;
+    int8_t *to = part->output;
+    for (int32_t c = 0; c < p->depth; c++) {
+        for (int32_t k = 0; k < p->multiplier; k++) {
+            for (int32_t i = 0; i < part->rows; i++) {
+                mcugen_mve_channel_row(p, part->words + 4 * c + i * part->words_pitch, filter, words,
+                                       to + i * part->output_pitch);
+            }
+            filter += 16 * p->blocks + 12;
+            to++;
         }
     }
 }
 
-/* The vectors of four windows of one block. */
-MCUGEN_KERNEL mcugen_mve_tile_vectors mcugen_mve_window_vectors(
-    const mcugen_depthwise_conv2d_s8_mve_params *p, const int32_t *words, const int8_t *taps)
+/* Where the words of four windows of one block are. */
+MCUGEN_KERNEL mcugen_mve_offsets mcugen_mve_window_offsets(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                                           const int32_t *words)
 {
     const uint32x4_t first = vldrwq_u32((const uint32_t *)words);
     const uint32_t step = (uint32_t)(4 * p->stride_w * p->depth);
     const uint32_t last = (uint32_t)p->out_w - 1U;
-    const mcugen_mve_tile_vectors v = {
+    const mcugen_mve_offsets o = {
+        .place = mcugen_mve_four_of_row(p->out_w, p->out_c),
         .a = first,
         .b = vaddq_n_u32(first, step * (last < 1U ? last : 1U)),
         .c = vaddq_n_u32(first, step * (last < 2U ? last : 2U)),
         .d = vaddq_n_u32(first, step * (last < 3U ? last : 3U)),
-        .e = vldrwq_u32((const uint32_t *)(const void *)taps),
     };
-    return v;
+    return o;
 }
 
-/* The rows `c` has been set up for, in the output channels of input channels first ... first + depth - 1. */
-MCUGEN_KERNEL void mcugen_mve_windows_band(const mcugen_depthwise_conv2d_s8_mve_params *p, mcugen_mve_channel *c,
-                                           int32_t first, const int8_t *taps, const int32_t *words,
-                                           const int32_t *rescale)
+MCUGEN_MVE_SHARED void mcugen_mve_depthwise(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                            const int8_t *input, const int8_t *filters, const int32_t *words,
+                                            int8_t *output, int8_t *quads)
 {
-    const mcugen_mve_tile tile = {
-        .width = 4,
-        .words_step = 16 * p->stride_w * p->depth,
-        .output_step = 4 * p->out_c,
-        .place = mcugen_mve_four_of_row(p->out_w, p->out_c),
+    const mcugen_mve_offsets offsets = mcugen_mve_window_offsets(p, words);
+    const int32_t rows_of_window = p->shifted ? 1 : p->k_h;
+    const int32_t channel_bytes = (16 * p->blocks + 12) * p->multiplier;
+    mcugen_mve_part part = {
+        .words = quads,
+        .words_pitch = 4 * ((rows_of_window + 3) / 4) * p->columns * p->depth,
+        .output_pitch = p->out_w * p->out_c,
     };
-    c->taps = taps + 16 * p->blocks * p->multiplier * first;
-    rescale += 3 * p->multiplier * first;
-    for (int32_t i = 0; i < p->depth * p->multiplier; i++) {
-        rescale = mcugen_mve_load_rescale(c, rescale);
-        if (p->blocks > 1) {
-            mcugen_mve_channel_blocks(p, c, &tile, words);
-        } else {
-            const mcugen_mve_tile_vectors v = mcugen_mve_window_vectors(p, words, c->taps);
-            const bool away = p->exact && c->shift < 0;
-            mcugen_mve_channel_band(c, &tile, &v, MCUGEN_MVE_WINDOWS, away, p->out_offset, p->out_w);
+    for (int32_t y = 0; y < p->out_h; y += p->band) {
+        part.rows = mcugen_min(p->band, p->out_h - y);
+        for (int32_t first = 0; first < p->in_c; first += p->depth) {
+            for (int32_t i = 0; i < part.rows; i++) {
+                const int32_t top = (y + i) * p->stride_h - p->pad_top;
+                mcugen_mve_fill_quads(p, input + first, top, rows_of_window, quads + i * part.words_pitch);
+            }
+            part.output = output + y * part.output_pitch + first * p->multiplier;
+            part.filters = filters + first * channel_bytes;
+            if (p->blocks > 1 || p->exact > 1) {
+                mcugen_mve_run_general(p, &part, words);
+            } else {
+                mcugen_mve_run_part(p, &part, &offsets, false);
+            }
         }
-        c->taps += 16 * p->blocks;
-        c->output++;
-        c->words += (i + 1) % p->multiplier ? 0 : 4;
     }
+    mcugen_mve_clamp_outputs(p, output);
+}
+
+MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                                  const int8_t *input, const int8_t *filters,
+                                                  const int32_t *words, int8_t *output, void *scratch)
+{
+    mcugen_mve_depthwise(p, input, filters, words, output, scratch);
+}
+
+/* As mcugen_depthwise_conv2d_s8_mve for windows of one row: p->shifted is 1. */
+MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve_row(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                                      const int8_t *input, const int8_t *filters,
+                                                      const int32_t *words, int8_t *output, void *scratch)
+{
+    mcugen_mve_depthwise(p, input, filters, words, output, scratch);
+}
+
+/* ---- 3x3, stride 1 ---------------------------------------------------------------------------------------- */
+
+/* Pairs of rows of outputs; of an odd number of rows, the last one makes a pair with the one before. */
+MCUGEN_MVE_SHARED void mcugen_mve_depthwise_3x3(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                                const int8_t *input, const int8_t *filters, int8_t *output,
+                                                int8_t *quads)
+{
+    const uint32_t row_bytes = (uint32_t)(p->out_w * p->out_c);
+    const mcugen_mve_offsets offsets = {
+        .place = {0, (uint32_t)p->out_c, row_bytes, row_bytes + (uint32_t)p->out_c},
+        .a = vmulq_n_u32(vidupq_n_u32(0, 4), (uint32_t)p->depth),
+    };
+    mcugen_mve_part part = {
+        .words = quads,
+        .words_pitch = 4 * p->columns * p->depth,
+        .output_pitch = 2 * p->out_w * p->out_c,
+    };
+    for (int32_t y = 0; y < p->out_h; y += 2 * part.rows) {
+        part.rows = mcugen_min(p->band, (p->out_h - y) / 2);
+        if (part.rows == 0) {
+            y = p->out_h - 2;
+            part.rows = 1;
+        }
+        for (int32_t first = 0; first < p->in_c; first += p->depth) {
+            for (int32_t i = 0; i < part.rows; i++) {
+                mcugen_mve_fill_quads(p, input + first, y + 2 * i - p->pad_top, 4, quads + i * part.words_pitch);
+            }
+            part.output = output + y * p->out_w * p->out_c + first * p->multiplier;
+            part.filters = filters + 32 * p->multiplier * first;
+            mcugen_mve_run_part(p, &part, &offsets, true);
+        }
+    }
+    mcugen_mve_clamp_outputs(p, output);
+}
+
+/*
+ * 3x3, stride 1, no dilation, at least two rows and columns of outputs. Filters are, for every output channel, four
+ * zeros, three columns of the filter as three taps and a zero each, four zeros, then bias, multiplier and shift;
+ * exact is 0 or 1.
+ */
+MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve_3x3(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                                      const int8_t *input, const int8_t *filters,
+                                                      int8_t *output, void *scratch)
+{
+    mcugen_mve_depthwise_3x3(p, input, filters, output, scratch);
 }
 
 #endif

@@ -29,41 +29,105 @@ typedef struct {
 /* Accumulators of eight channels: [group][pixel][channel of the group]. */
 typedef int32_t mcugen_mve_sums[2][MCUGEN_MVE_RUN][4];
 
+/* Pixels in pairs times one group of filters. The code below knows where the fields are. */
+typedef struct {
+    const int8_t *a;      /* 0: the first pixel of the first pair */
+    const int8_t *b;      /* 4: the second one */
+    int32_t *sums;        /* 8 */
+    const int8_t *filter; /* 12: the group */
+    int32_t half;         /* 16: half the blocks, rounded down */
+    int32_t jump;         /* 20: bytes from the end of a pixel to its like in the next pair */
+    int32_t *end;         /* 24: of the sums */
+    int32_t step;         /* 28: bytes between pixels */
+} mcugen_mve_pairs;
+
 /*
- * Two pixels times four filters. Accumulators are r0, r2, r4, r6 for the first pixel and r8, r10, r12, lr for
- * the second (the dot product instruction adds to even registers only). 14 instructions for 128 products, and 2
- * per pair of blocks for the loop.
+ * One block of two pixels and four filters, 14 instructions for 128 products. r1 and r3: the pixels, r5: filters.
+ * Accumulators are r0, r2, r4, r6 for the first pixel and r8, r10, r12, lr for the second: the dot product
+ * instruction adds to even registers only.
  */
 #define MCUGEN_MVE_BLOCK_2X4                                                                                 \
-    "vldrb.8 q0, [%[a]], #16 \n"                                                                             \
-    "vldrb.8 q1, [%[b]], #16 \n"                                                                             \
-    "vldrw.32 q2, [%[w]], #16 \n"                                                                            \
+    "vldrb.8 q0, [r1], #16 \n"                                                                               \
+    "vldrw.32 q2, [r5], #16 \n"                                                                              \
+    "vldrb.8 q1, [r3], #16 \n"                                                                               \
     "vmladava.s8 r0, q0, q2 \n"                                                                              \
-    "vldrw.32 q3, [%[w]], #16 \n"                                                                            \
+    "vldrw.32 q3, [r5], #16 \n"                                                                              \
     "vmladava.s8 r8, q1, q2 \n"                                                                              \
     "vmladava.s8 r2, q0, q3 \n"                                                                              \
-    "vldrw.32 q4, [%[w]], #16 \n"                                                                            \
+    "vldrw.32 q2, [r5], #16 \n"                                                                              \
+    "vmladava.s8 r10, q1, q3 \n"                                                                             \
+    "vmladava.s8 r4, q0, q2 \n"                                                                              \
+    "vldrw.32 q3, [r5], #16 \n"                                                                              \
+    "vmladava.s8 r12, q1, q2 \n"                                                                             \
+    "vmladava.s8 r6, q0, q3 \n"                                                                              \
+    "vmladava.s8 lr, q1, q3 \n"
+
+/* All pairs, two blocks at a time after `first`. r7, which may be the frame pointer, is saved by hand. Instructions
+ * per pair besides the blocks: 9, and 2 for every two blocks. */
+#define MCUGEN_MVE_ALL_PAIRS(first)                                                                          \
+    "push {r7} \n"                                                                                           \
+    "ldrd r1, r3, [%[pairs]] \n"                                                                             \
+    "ldr r7, [%[pairs], #8] \n"                                                                              \
+    "1: ldrd r5, r9, [%[pairs], #12] \n"                                                                     \
+    "ldm r5, {r0, r2, r4, r6} \n"                                                                            \
+    "ldm r5!, {r8, r10, r12, lr} \n" first "2: \n" MCUGEN_MVE_BLOCK_2X4 MCUGEN_MVE_BLOCK_2X4                 \
+    "subs r9, r9, #1 \n"                                                                                     \
+    "bne 2b \n"                                                                                              \
+    "stm r7!, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                                         \
+    "ldrd r0, r2, [%[pairs], #20] \n"                                                                        \
+    "add r1, r1, r0 \n"                                                                                      \
+    "add r3, r3, r0 \n"                                                                                      \
+    "cmp r7, r2 \n"                                                                                          \
+    "bne 1b \n"                                                                                              \
+    "pop {r7} \n"
+
+/* Pixels of one block: the four filters stay in q2 to q5. 17 instructions per pair. */
+#define MCUGEN_MVE_ALL_PAIRS_OF_ONE_BLOCK                                                                    \
+    "push {r7} \n"                                                                                           \
+    "ldrd r1, r3, [%[pairs]] \n"                                                                             \
+    "ldrd r7, r5, [%[pairs], #8] \n"                                                                         \
+    "ldrd r3, r9, [%[pairs], #24] \n"                                                                        \
+    "vldrw.32 q2, [r5, #16] \n"                                                                              \
+    "vldrw.32 q3, [r5, #32] \n"                                                                              \
+    "vldrw.32 q4, [r5, #48] \n"                                                                              \
+    "vldrw.32 q5, [r5, #64] \n"                                                                              \
+    "1: ldm r5, {r0, r2, r4, r6} \n"                                                                         \
+    "vldrb.8 q0, [r1] \n"                                                                                    \
+    "add r1, r1, r9 \n"                                                                                      \
+    "ldm r5, {r8, r10, r12, lr} \n"                                                                          \
+    "vldrb.8 q1, [r1] \n"                                                                                    \
+    "add r1, r1, r9 \n"                                                                                      \
+    "vmladava.s8 r0, q0, q2 \n"                                                                              \
+    "vmladava.s8 r8, q1, q2 \n"                                                                              \
+    "vmladava.s8 r2, q0, q3 \n"                                                                              \
     "vmladava.s8 r10, q1, q3 \n"                                                                             \
     "vmladava.s8 r4, q0, q4 \n"                                                                              \
-    "vldrw.32 q5, [%[w]], #16 \n"                                                                            \
     "vmladava.s8 r12, q1, q4 \n"                                                                             \
     "vmladava.s8 r6, q0, q5 \n"                                                                              \
-    "vmladava.s8 lr, q1, q5 \n"
+    "vmladava.s8 lr, q1, q5 \n"                                                                              \
+    "stm r7!, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                                         \
+    "cmp r7, r3 \n"                                                                                          \
+    "bne 1b \n"                                                                                              \
+    "pop {r7} \n"
 
-MCUGEN_KERNEL void mcugen_mve_sums_2x4(const int8_t *a, const int8_t *b, const int8_t *w, int32_t blocks,
-                                       int32_t *sums)
+#define MCUGEN_MVE_RUN_PAIRS(code)                                                                           \
+    __asm volatile(code                                                                                      \
+                   :                                                                                         \
+                   : [pairs] "r"(address)                                                                    \
+                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "q0", "q1",   \
+                     "q2", "q3", "q4", "q5", "cc", "memory")
+
+/* At least one pair. */
+MCUGEN_KERNEL void mcugen_mve_sums_of_pairs(const mcugen_mve_pairs *pairs, int32_t blocks)
 {
-    __asm volatile("ldm %[w], {r0, r2, r4, r6} \n"
-                   "ldm %[w]!, {r8, r10, r12, lr} \n"
-                   "lsrs %[n], %[n], #1 \n"
-                   "bcc 1f \n" MCUGEN_MVE_BLOCK_2X4 "1: beq 3f \n"
-                   "2: \n" MCUGEN_MVE_BLOCK_2X4 MCUGEN_MVE_BLOCK_2X4 "subs %[n], #1 \n"
-                   "bne 2b \n"
-                   "3: stm %[sums], {r0, r2, r4, r6, r8, r10, r12, lr} \n"
-                   : [a] "+r"(a), [b] "+r"(b), [w] "+r"(w), [n] "+r"(blocks)
-                   : [sums] "r"(sums)
-                   : "r0", "r2", "r4", "r6", "r8", "r10", "r12", "lr", "q0", "q1", "q2", "q3", "q4", "q5",
-                     "cc", "memory");
+    register const mcugen_mve_pairs *address __asm("r11") = pairs;
+    if (blocks == 1) {
+        MCUGEN_MVE_RUN_PAIRS(MCUGEN_MVE_ALL_PAIRS_OF_ONE_BLOCK);
+    } else if (blocks & 1) {
+        MCUGEN_MVE_RUN_PAIRS(MCUGEN_MVE_ALL_PAIRS(MCUGEN_MVE_BLOCK_2X4));
+    } else {
+        MCUGEN_MVE_RUN_PAIRS(MCUGEN_MVE_ALL_PAIRS(""));
+    }
 }
 
 /* One pixel times four filters: 10 instructions for 64 products. */
@@ -87,38 +151,72 @@ MCUGEN_KERNEL void mcugen_mve_sums_1x4(const int8_t *a, const int8_t *w, int32_t
                    : "r0", "r2", "r4", "r6", "lr", "q0", "q1", "q2", "q3", "q4", "memory");
 }
 
-/* Pixels in pairs, `step` bytes apart, times one group of filters. */
-MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *w, int32_t blocks, const int8_t *x, int32_t step,
+/* Pixels, `step` bytes apart, times one group of filters. */
+MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *filter, int32_t blocks, const int8_t *x, int32_t step,
                                             int32_t pixels, int32_t *sums)
 {
-    for (int32_t i = 1; i < pixels; i += 2) {
-        mcugen_mve_sums_2x4(x, x + step, w, blocks, sums);
-        x += 2 * step;
-        sums += 8;
+    const int32_t even = pixels & ~1;
+    if (even) {
+        const mcugen_mve_pairs pairs = {
+            .a = x,
+            .b = x + step,
+            .sums = sums,
+            .filter = filter,
+            .half = blocks >> 1,
+            .jump = 2 * step - 16 * blocks,
+            .end = sums + 4 * even,
+            .step = step,
+        };
+        mcugen_mve_sums_of_pairs(&pairs, blocks);
     }
     if (pixels & 1) {
-        mcugen_mve_sums_1x4(x, w, blocks, sums);
+        mcugen_mve_sums_1x4(x + even * step, filter, blocks, sums + 4 * even);
     }
 }
 
-/* Requantizes the sums of eight channels: the common case, see mcugen_mve_rescale_up. */
+/*
+ * Requantizes and writes the sums of eight channels. q2, q3 and q4, q5: multipliers and shifts of the first and the
+ * second group; `clamp` brings the lanes of q0 into their bounds. The second group's sums are 256 bytes behind the
+ * first one's.
+ */
+#define MCUGEN_MVE_FINISH(away, clamp)                                                                       \
+    __asm volatile("vldrw.32 q2, [%[rescale]] \n"                                                            \
+                   "vldrw.32 q3, [%[rescale], #16] \n"                                                       \
+                   "vldrw.32 q4, [%[rescale], #32] \n"                                                       \
+                   "vldrw.32 q5, [%[rescale], #48] \n"                                                       \
+                   "dls lr, %[pixels] \n"                                                                    \
+                   "1: vldrw.32 q1, [%[sums], #256] \n"                                                      \
+                   "vldrw.32 q0, [%[sums]], #16 \n"                                                          \
+                   "vqrdmulh.s32 q1, q1, q4 \n"                                                              \
+                   "vqrdmulh.s32 q0, q0, q2 \n" away "vrshl.s32 q1, q1, q5 \n"                               \
+                   "vrshl.s32 q0, q0, q3 \n"                                                                 \
+                   "vqmovnb.s32 q0, q0 \n"                                                                   \
+                   "vqmovnt.s32 q0, q1 \n"                                                                   \
+                   "vqadd.s16 q0, q0, %[offset] \n" clamp "vstrb.16 q0, [%[out]] \n"                         \
+                   "add %[out], %[out], %[out_c] \n"                                                         \
+                   "le lr, 1b \n"                                                                            \
+                   : [sums] "+r"(sums), [out] "+r"(out)                                                      \
+                   : [rescale] "r"(rescale), [pixels] "r"(pixels), [offset] "r"(f->out_offset),              \
+                     [out_c] "r"(f->out_c), [low] "w"(low), [high] "w"(high)                                 \
+                   : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "memory")
+
+/* Ties of negative values away from zero, where there is a shift: as mcugen_mve_divide_by_pot. */
+#define MCUGEN_MVE_FINISH_AWAY                                                                               \
+    "vand q6, q1, q5 \n"                                                                                     \
+    "vshr.s32 q6, q6, #31 \n"                                                                                \
+    "vadd.i32 q1, q1, q6 \n"                                                                                 \
+    "vand q6, q0, q3 \n"                                                                                     \
+    "vshr.s32 q6, q6, #31 \n"                                                                                \
+    "vadd.i32 q0, q0, q6 \n"
+
+/* As mcugen_mve_rescale_up: 14 instructions for eight outputs. */
 MCUGEN_KERNEL void mcugen_mve_finish_8_up(const mcugen_mve_filters *f, const int32_t *rescale, int32_t pixels,
-                                          mcugen_mve_sums sums, int8_t *out)
+                                          const int32_t *sums, int8_t *out)
 {
-    const int32x4_t m0 = vldrwq_s32(rescale);
-    const int32x4_t s0 = vldrwq_s32(rescale + 4);
-    const int32x4_t m1 = vldrwq_s32(rescale + 8);
-    const int32x4_t s1 = vldrwq_s32(rescale + 12);
     const int16x8_t low = vdupq_n_s16((int16_t)f->act_min);
     const int16x8_t high = vdupq_n_s16((int16_t)f->act_max);
-    for (int32_t i = 0; i < pixels; i++) {
-        const int32x4_t even = mcugen_mve_rescale_up(vldrwq_s32(sums[0][i]), m0, s0);
-        const int32x4_t odd = mcugen_mve_rescale_up(vldrwq_s32(sums[1][i]), m1, s1);
-        int16x8_t y = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(even), even), odd);
-        y = vqaddq_n_s16(y, (int16_t)f->out_offset);
-        vstrbq_s16(out, vminq_s16(vmaxq_s16(y, low), high));
-        out += f->out_c;
-    }
+    MCUGEN_MVE_FINISH("", "vmax.s16 q0, q0, %q[low] \n"
+                          "vmin.s16 q0, q0, %q[high] \n");
 }
 
 /* Requantizes the sums of five to eight channels. */
@@ -177,7 +275,7 @@ MCUGEN_KERNEL void mcugen_mve_matmul_run(const mcugen_mve_filters *f, const int8
         if (f->exact || left < 8) {
             mcugen_mve_finish_8(f, rescale, pixels, sums, out, vctp16q((uint32_t)left));
         } else {
-            mcugen_mve_finish_8_up(f, rescale, pixels, sums, out);
+            mcugen_mve_finish_8_up(f, rescale, pixels, sums[0][0], out);
         }
         rescale += 16;
         out += 8;

@@ -12,7 +12,6 @@ from mcugen.errors import ModelFormatError, UnsupportedModelError
 from mcugen.frontends.imported import Imported
 from mcugen.frontends.onnx import reading
 from mcugen.frontends.onnx.builder import Builder
-from mcugen.frontends.onnx.expose import expose_values
 from mcugen.frontends.onnx.folding import FOLDABLE, fold
 from mcugen.frontends.onnx.importers import CHANNELS_LAST, IMPORTERS, ORDER_AGNOSTIC
 from mcugen.frontends.onnx.node import STANDARD_DOMAINS, Node, UnsupportedNodeError
@@ -20,7 +19,7 @@ from mcugen.frontends.onnx.values import Const, Value, channels_last, identity, 
 from mcugen.ir import DType, Graph, Shape, Tensor
 from mcugen.passes.remove_dead import remove_dead
 
-__all__ = ["expose_values", "load_onnx"]
+__all__ = ["load_onnx"]
 
 
 def load_onnx(data: bytes, name: str, shapes: Mapping[str, Shape] | None = None) -> Imported:

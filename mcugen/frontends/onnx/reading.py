@@ -40,12 +40,22 @@ def parse(data: bytes, file: str) -> ModelProto:
     if not model.graph.node or not model.graph.output:
         raise ModelFormatError("the file contains no ONNX graph", where=file)
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        model = _inlined(model, file)
     opset = opsets(model).get("", 0)
     if opset < MIN_OPSET:
         message = f"the model uses opset {opset}; {MIN_OPSET} and newer are supported"
         raise UnsupportedModelError(message, where=file, hint="convert it with onnx.version_converter")
     return model
+
+
+def _inlined(model: ModelProto, file: str) -> ModelProto:
+    """The model with the bodies of its own functions in place of their calls."""
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError, TypeError, DecodeError) as error:
+        raise ModelFormatError(
+            f"the functions of the model cannot be inlined: {error}", where=file
+        ) from error
 
 
 def opsets(model: ModelProto) -> dict[str, int]:
