@@ -58,30 +58,34 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-InstructionClass = Literal["scalar", "dsp", "mve"]
+InstructionClass = Literal["v6m", "v7m", "dsp", "mve"]
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Core:
-    """What a processor core can have. ``level`` orders instruction sets: a twin's is never lower."""
+    """What a processor core can have. ``level`` orders instruction sets: a twin's is never lower.
+
+    mainline: it has the instructions of Armv7-M, not only those of Armv6-M or Armv8-M Baseline.
+    """
 
     level: int
     fpu: tuple[str, ...]
     dsp: tuple[bool, ...]
     mve: tuple[str, ...]
+    mainline: bool = True
 
 
 _NO_FPU = ("none",)
 _NO_MVE = ("none",)
 
 CORES: Mapping[str, Core] = {
-    "cortex-m0": Core(6, _NO_FPU, (False,), _NO_MVE),
-    "cortex-m0plus": Core(6, _NO_FPU, (False,), _NO_MVE),
+    "cortex-m0": Core(6, _NO_FPU, (False,), _NO_MVE, mainline=False),
+    "cortex-m0plus": Core(6, _NO_FPU, (False,), _NO_MVE, mainline=False),
     "cortex-m3": Core(70, _NO_FPU, (False,), _NO_MVE),
     "cortex-m4": Core(71, ("none", "sp"), (True,), _NO_MVE),
     "cortex-m7": Core(71, ("none", "sp", "dp"), (True,), _NO_MVE),
-    "cortex-m23": Core(80, _NO_FPU, (False,), _NO_MVE),
+    "cortex-m23": Core(80, _NO_FPU, (False,), _NO_MVE, mainline=False),
     "cortex-m33": Core(81, ("none", "sp"), (False, True), _NO_MVE),
     "cortex-m55": Core(82, ("none", "dp"), (True,), ("none", "int", "float")),
 }
@@ -156,7 +160,9 @@ class Board:
         """The widest set of instructions kernels may use here."""
         if self.features.mve != "none":
             return "mve"
-        return "dsp" if self.features.dsp else "scalar"
+        if self.features.dsp:
+            return "dsp"
+        return "v7m" if CORES[self.core].mainline else "v6m"
 
     def memory(self, name: str) -> Memory:
         """The region of that name; KeyError if there is none."""

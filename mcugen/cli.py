@@ -118,6 +118,7 @@ IoOpt = Annotated[
     str,
     typer.Option("--io", help="Type of inputs and outputs: model (int8 for float models), int8 or float32."),
 ]
+IoMemoryOpt = Annotated[str, typer.Option(help="Memory of inputs and outputs: arena, or caller to bind your own.")]
 ShapeOpt = Annotated[
     Optional[list[str]],
     typer.Option("--shape", metavar="INPUT=D,D,...", help="Fixes the shape of an ONNX input."),
@@ -135,13 +136,14 @@ _CPUS = os.cpu_count() or 1
 
 def _options(
     kernels: str, calibration: str | None, observer: str, io: str, shape: list[str] | None, name: str | None = None,
-    dump: Path | None = None,
+    dump: Path | None = None, io_memory: str = "arena",
 ) -> CompileOptions:  # fmt: skip
     return CompileOptions(
         kernels=_choice("--kernels", kernels, ("native", "cmsis-nn", "auto")),
         calibration=calibration,
         observer=_choice("--observer", observer, ("minmax", "percentile")),
         io=_choice("--io", io, ("model", "int8", "float32")),
+        io_in_arena=_choice("--io-memory", io_memory, ("arena", "caller")) == "arena",
         name=name,
         shapes=dict(_shape(text_) for text_ in shape or ()),
         dump=dump,
@@ -182,6 +184,7 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Replace a project made earlier.")] = False,
     observer: ObserverOpt = "minmax",
     io: IoOpt = "model",
+    io_memory: IoMemoryOpt = "arena",
     shape: ShapeOpt = None,
     compile_it: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Compile to measure flash and stack.")
@@ -195,7 +198,7 @@ def build(
     screen = Screen(as_json, quiet, verbose)
     target = load_board(board)
     kind = _choice("--project", project, tuple(OUTPUTS))
-    options = _options(kernels, calibration, observer, io, shape, name, dump)
+    options = _options(kernels, calibration, observer, io, shape, name, dump, io_memory)
     if out is not None:
         check_target(out, force)
     with screen.working() as progress:

@@ -28,6 +28,7 @@ class CompileOptions:
     calibration: a file, a folder or "random"; needed for float models only.
     io: element type of the model's inputs and outputs: "model" keeps what an already quantized file has and
         means int8 for float files; "int8" or "float32".
+    io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     """
 
@@ -35,6 +36,7 @@ class CompileOptions:
     calibration: str | None = None
     observer: str = "minmax"
     io: str = "model"
+    io_in_arena: bool = True
     name: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     dump: Path | None = None
@@ -76,9 +78,14 @@ def load_quantized(path: Path, options: CompileOptions, progress: Progress = sil
         graph = passes.run_passes(graph, passes.INTEGER_PIPELINE, options.dump, "int8_")
         check_supported(graph)
     except McugenError as error:
-        error.where = error.where or str(path)
+        error.where = _located(error.where, path)
         raise
     return Quantized(graph, data, model_format, (*imported.notes, *notes))
+
+
+def _located(where: str, path: Path) -> str:
+    """The place an error names: the file itself where it names none, or only the model."""
+    return str(path) if where in ("", path.stem) else where
 
 
 def compile_for(
@@ -88,7 +95,7 @@ def compile_for(
     progress(f"choosing kernels for {board.core}")
     program = lower(quantized.graph, board.instruction_class, options.kernels)
     progress("planning memory")
-    memory = plan_memory(program)
+    memory = plan_memory(program, options.io_in_arena)
     name = identifier(options.name or Path(source).stem)
     return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
 
@@ -109,7 +116,7 @@ def inspect_model(path: Path, shapes: Mapping[str, Shape]) -> Inspected:
     try:
         imported = frontends.import_model(data, model_format, path.stem, shapes)
     except McugenError as error:
-        error.where = error.where or str(path)
+        error.where = _located(error.where, path)
         raise
     graph = passes.run_passes(imported.graph, (passes.remove_dead, passes.fold_constants, passes.remove_dead))
     if is_float_model(graph):

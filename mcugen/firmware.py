@@ -70,6 +70,7 @@ def compile_runner(project: Path, manifest: Manifest, board: Board, *, hooks: bo
             f'MODEL_HEADER="{manifest.name}.h"',
             f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE",
             f"MODEL_LAYER_COUNT={macro}_LAYER_COUNT",
+            *((f"MODEL_EXTERNAL_IO_BYTES={macro}_EXTERNAL_IO_BYTES",) if manifest.external_io else ()),
             *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
         ),
     )

@@ -45,7 +45,8 @@ def saturating_rounding_doubling_high_mul(a: Int64Array, b: Int64Array | int) ->
     """High half of ``2 * a * b``, rounded to nearest with ties up, saturated at INT32_MAX (ARM's SQRDMULH)."""
     product = a * np.int64(b) if isinstance(b, int) else a * b
     # The C form, (ab + nudge) / 2**31 with truncation and a nudge of 2**30 or 1 - 2**30, is this one shift.
-    return np.minimum((product + 2**30) >> 31, INT32_MAX)
+    high: Int64Array = np.minimum((product + 2**30) >> 31, INT32_MAX)
+    return high
 
 
 def rounding_divide_by_pot(x: Int64Array, exponent: Int64Array | int) -> Int64Array:
@@ -74,7 +75,8 @@ def multiply_by_quantized_multiplier(
 def saturating_left_shift(x: Int64Array, bits: int, width: int = 32) -> Int64Array:
     """``x << bits``, saturated to ``width`` bits."""
     limit = 1 << (width - 1)
-    return np.clip(x << bits, -limit, limit - 1)
+    shifted: Int64Array = np.clip(x << bits, -limit, limit - 1)
+    return shifted
 
 
 _EXP_BARREL = (  # (exponent, exp(-2**exponent) in Q0.31)

@@ -55,6 +55,7 @@ class Manifest:
     kernels: str
     instruction_class: str
     uses_cmsis_nn: bool
+    external_io: bool
     arena_bytes: int
     scratch_bytes: int
     macs: int
@@ -81,6 +82,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         kernels=compiled.program.kernels,
         instruction_class=compiled.program.instruction_class,
         uses_cmsis_nn=compiled.program.uses_cmsis_nn,
+        external_io=bool(compiled.memory.external),
         arena_bytes=compiled.memory.arena_bytes,
         scratch_bytes=compiled.memory.scratch_bytes,
         macs=graph.macs(),

@@ -73,6 +73,14 @@ static uint64_t layer_ticks[LAYER_SLOTS];
 static uint64_t layer_start;
 static int32_t trace_file = -1;
 
+static const void *layer_data(const MODEL_CONTEXT *context, const mcugen_layer_output *output)
+{
+    if (output->offset & MCUGEN_LAYER_OUTPUT_OF_MODEL) {
+        return MODEL_FN(_output_data)(context, output->offset & ~MCUGEN_LAYER_OUTPUT_OF_MODEL);
+    }
+    return context->arena + output->offset;
+}
+
 void MODEL_FN(_layer_hook)(const MODEL_CONTEXT *context, uint32_t layer, int begin)
 {
     if (begin) {
@@ -86,7 +94,7 @@ void MODEL_FN(_layer_hook)(const MODEL_CONTEXT *context, uint32_t layer, int beg
     for (uint32_t i = 0; i < MODEL_FN(_layer_output_count); ++i) {
         const mcugen_layer_output *output = &MODEL_FN(_layer_outputs)[i];
         if (output->layer == layer) {
-            write_exactly(trace_file, context->arena + output->offset, output->bytes);
+            write_exactly(trace_file, layer_data(context, output), output->bytes);
         }
     }
 }
@@ -113,6 +121,28 @@ static void check_guards(void)
         }
     }
 }
+
+#ifdef MODEL_EXTERNAL_IO_BYTES
+static _Alignas(16) uint8_t external_io[MODEL_EXTERNAL_IO_BYTES];
+
+/* Inputs, then outputs, one after the other in memory of our own. */
+static void bind_external(MODEL_CONTEXT *context, const mcugen_model_info *info)
+{
+    uint32_t offset = 0;
+    for (uint32_t i = 0; i < info->input_count + info->output_count; ++i) {
+        const uint32_t output = i - info->input_count;
+        MODEL_FN(_bind)(context, i, external_io + offset);
+        offset += (i < info->input_count ? info->inputs[i].bytes : info->outputs[output].bytes) + 15u;
+        offset &= ~15u;
+    }
+}
+#else
+static void bind_external(MODEL_CONTEXT *context, const mcugen_model_info *info)
+{
+    (void)context;
+    (void)info;
+}
+#endif
 
 /* Runs one case and returns its ticks. */
 static uint64_t run_case(MODEL_CONTEXT *context, const mcugen_model_info *info, int32_t input, int32_t output)
@@ -151,6 +181,7 @@ int main(void)
         fail(EXIT_MODEL, "init failed");
     }
     const mcugen_model_info *info = MODEL_FN(_info)();
+    bind_external(&context, info);
     mcugen_rt_ticks_start();
     mcugen_rt_stack_paint();
     const uint32_t depth = mcugen_rt_stack_depth();

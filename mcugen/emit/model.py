@@ -12,6 +12,8 @@ from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
+from mcugen.memory.liveness import ALIGNMENT
+from mcugen.memory.problem import align_up
 from mcugen.lowering import KernelCall, Step
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
@@ -77,16 +79,18 @@ class _Emitter:
         return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "calls": calls}
 
     def _comment(self, step: Step) -> list[str]:
-        graph, offsets = self.compiled.graph, self.compiled.memory.offsets
-        tensors = graph.tensors
+        tensors, offsets = self.compiled.graph.tensors, self.compiled.memory.offsets
+        external = self.compiled.memory.external
 
         def place(name: str) -> str:
             tensor = tensors[name]
+            if name in external:
+                return f"{_dims(tensor)} in {external[name]}"
             if name not in offsets:
                 return f"{_dims(tensor)} constant"
             return f"{_dims(tensor)} at [{offsets[name]}, {offsets[name] + tensor.bytes})"
 
-        reads = ", ".join(place(n) for n in step.op.inputs if n in offsets)
+        reads = ", ".join(place(n) for n in step.op.inputs if n in offsets or n in external)
         writes = ", ".join(place(n) for n in step.op.outputs)
         macs = step.op.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
@@ -148,6 +152,8 @@ class _Emitter:
                 f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}"
             )
         qualifier = "const " if const else ""
+        if name in self.compiled.memory.external:
+            return f"context->{self.compiled.memory.external[name]}"
         return f"({qualifier}{tensor.dtype.c_type} *)(arena + {self.compiled.memory.offsets[name]}u)"
 
     # Interface
@@ -182,8 +188,34 @@ class _Emitter:
             "quantized": quantized,
             "scale": c.float_literal(tensor.scale) if quantized else "",
             "zero_point": tensor.zero_point if quantized else "",
-            "offset": self.compiled.memory.offsets[tensor.name],
+            "place": self._place(tensor.name),
         }
+
+    def _place(self, name: str) -> str:
+        """The address of an activation, outside run()."""
+        memory = self.compiled.memory
+        if name in memory.external:
+            return f"context->{memory.external[name]}"
+        return f"context->arena + {memory.offsets[name]}u"
+
+    def places(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        return [{"index": i, "place": self._place(name)} for i, name in enumerate(names)]
+
+    def bound(self) -> list[dict[str, Any]]:
+        """Inputs and outputs in the caller's memory: fields of the context."""
+        graph, external = self.compiled.graph, self.compiled.memory.external
+        names = dict.fromkeys((*graph.inputs, *graph.outputs))
+        return [
+            {"index": i, "field": external[n], "pointer": f"{graph.tensors[n].dtype.c_type} *"}
+            for i, n in enumerate(names)
+            if n in external
+        ]
+
+    def bound_bytes(self) -> int:
+        """Bytes of the caller's memory, each input and output aligned."""
+        graph = self.compiled.graph
+        names = {*graph.inputs, *graph.outputs} & self.compiled.memory.external.keys()
+        return sum(align_up(graph.tensors[n].bytes, ALIGNMENT) for n in names)
 
     def states(self) -> list[dict[str, str]]:
         return [self._state(t) for t in self.compiled.graph.variables()]
@@ -199,14 +231,20 @@ class _Emitter:
             statement = f"memcpy({target}, {source}, {tensor.bytes}u);"
         return {"title": f"{c.comment(tensor.name)}, {_dims(tensor)}", "statement": statement}
 
+    def _trace_place(self, name: str) -> str:
+        memory, outputs = self.compiled.memory, self.compiled.graph.outputs
+        if name in memory.external:
+            return f"MCUGEN_LAYER_OUTPUT_OF_MODEL | {outputs.index(name)}u"
+        return f"{memory.offsets[name]}u"
+
     def infos(self, names: tuple[str, ...]) -> list[str]:
         return [_tensor_info(self.compiled.graph.tensors[n]) for n in names]
 
     def traces(self) -> list[str]:
-        offsets, tensors = self.compiled.memory.offsets, self.compiled.graph.tensors
+        tensors = self.compiled.graph.tensors
         layers = [step for step in self.compiled.program.steps if step.calls]
         return [
-            _initializer((f"{i}u", f"{offsets[name]}u", f"{tensors[name].bytes}u"))
+            _initializer((f"{i}u", self._trace_place(name), f"{tensors[name].bytes}u"))
             for i, step in enumerate(layers)
             for name in step.op.outputs
         ]
@@ -245,8 +283,11 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
     """Compile-time checks that the compiler's target has what the kernels were chosen for."""
     classes = {call.header.partition("/")[0] for call in compiled.program.calls}
     dsp, mve = "!defined(__ARM_FEATURE_DSP)", "!defined(__ARM_FEATURE_MVE)"
+    baseline = "defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB < 2"
     fix = "compile for its core, or generate it again for this one"
     checks = []
+    if "v7m" in classes:
+        checks.append({"condition": baseline, "message": f"this model is for Armv7-M and later: {fix}"})
     if "dsp" in classes:
         checks.append({"condition": dsp, "message": f"this model needs the DSP instructions: {fix}"})
     if "mve" in classes:
@@ -254,10 +295,9 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
     if compiled.program.uses_cmsis_nn:
         # CMSIS-NN's working memory depends on the instruction class, so that it must be exactly the planned one.
         wrong = {
-            "scalar": "defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)",
             "dsp": f"{dsp} || defined(__ARM_FEATURE_MVE)",
             "mve": mve,
-        }[compiled.program.instruction_class]
+        }.get(compiled.program.instruction_class, "defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)")
         checks.append(
             {"condition": wrong, "message": f"CMSIS-NN is planned for another instruction set: {fix}"}
         )
@@ -287,6 +327,8 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         "arena_size": compiled.memory.arena_bytes,
         "layer_count": len(layers),
         "tensors": emitter.tensors(),
+        "bound": emitter.bound(),
+        "bound_bytes": emitter.bound_bytes(),
         "state_text": f"{len(states)} state tensors" if states else "this model keeps nothing",
     }
     source = {**header, **_source_records(emitter, layers, states)}
@@ -322,7 +364,6 @@ def _source_records(
     emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]
 ) -> Mapping[str, Any]:
     compiled, graph = emitter.compiled, emitter.compiled.graph
-    offsets = compiled.memory.offsets
     traces = emitter.traces()
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
@@ -330,8 +371,8 @@ def _source_records(
         "instances": list(emitter.instances.values()),
         "states": states,
         "layers": layers,
-        "input_offsets": _initializer(f"{offsets[n]}u" for n in graph.inputs),
-        "output_offsets": _initializer(f"{offsets[n]}u" for n in graph.outputs),
+        "input_places": emitter.places(graph.inputs),
+        "output_places": emitter.places(graph.outputs),
         "input_count": len(graph.inputs),
         "output_count": len(graph.outputs),
         "input_infos": emitter.infos(graph.inputs),

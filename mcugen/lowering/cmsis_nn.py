@@ -223,7 +223,7 @@ def _wrapped_depthwise_applies(call: KernelCall, instruction_class: InstructionC
 def _depthwise_scratch(call: KernelCall, instruction_class: InstructionClass) -> int:
     """arm_depthwise_conv_wrapper_s8_get_buffer_size."""
     window = int(call.param("k_h") * call.param("k_w"))
-    if instruction_class == "scalar" or not _is_plain_depthwise(call):
+    if instruction_class not in ("dsp", "mve") or not _is_plain_depthwise(call):
         return 0
     if instruction_class == "mve":
         return 4 * _MVE_CHANNEL_BLOCK * window
@@ -458,9 +458,13 @@ _WITH_MVE = (
     ),
 )  # fmt: skip
 
-# For a core of each class, everything that the library offers it.
+_PLAIN = (*_of_class("scalar"), *_WITHOUT_MVE, *_ALL_CORES)
+
+# For a core of each class, everything that the library offers it. It has plain C for those without DSP.
 VARIANTS: Mapping[InstructionClass, tuple[Variant, ...]] = {
-    "scalar": (*_of_class("scalar"), *_WITHOUT_MVE, *_ALL_CORES),
+    "scalar": _PLAIN,
+    "v6m": _PLAIN,
+    "v7m": _PLAIN,
     "dsp": (*_of_class("dsp"), *_WITHOUT_MVE, *_ALL_CORES),
     "mve": (*_of_class("mve"), *_WITH_MVE, *_ALL_CORES),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mcugen.lowering.call import KernelCall
 from mcugen.lowering.native_dsp import DSP_VARIANTS
 from mcugen.lowering.native_mve import MVE_VARIANTS
+from mcugen.lowering.native_v6m import V6M_VARIANTS
+from mcugen.lowering.native_v7m import V7M_VARIANTS
 from mcugen.lowering.variant import InstructionClass, Variant
 
 # Every kernel contract has a scalar implementation: kernel name -> header.
@@ -42,7 +44,7 @@ SCALAR_VARIANTS: tuple[Variant, ...] = tuple(
     Variant(kernel, "scalar", header, "scalar") for kernel, header in _SCALAR_HEADERS.items()
 )
 
-VARIANTS: tuple[Variant, ...] = (*MVE_VARIANTS, *DSP_VARIANTS, *SCALAR_VARIANTS)
+VARIANTS: tuple[Variant, ...] = (*MVE_VARIANTS, *DSP_VARIANTS, *V7M_VARIANTS, *V6M_VARIANTS, *SCALAR_VARIANTS)
 
 
 def candidates(call: KernelCall, instruction_class: InstructionClass) -> list[Variant]:

@@ -36,8 +36,8 @@ _BLOCK_BYTES = 24
 class Filters:
     """The integers of a layer with weights.
 
-    weights: [channels, K]. rows: [channels, 3], the words that ``rounding`` asks for, the input offset folded into
-    the bias.
+    weights: [channels, K]. rows: [channels, 3], the words that ``rounding`` asks for, with the input offset
+    folded into the bias.
     """
 
     rounding: int
@@ -64,7 +64,7 @@ class _Channels:
 def fit(call: KernelCall, weights: IntArray, bias_of_input: int = 0) -> Filters:
     """Chooses the rounding of a call with weights, bias, multiplier and shift, and makes its table.
 
-    weights: [channels, K], all that an output sums over. bias_of_input: what the kernel adds to its int8 inputs.
+    weights: [channels, K], all that an output sums over. bias_of_input: what the kernel adds to int8 inputs.
     """
     multiplier, shift = (
         np.broadcast_to(call.constant(role).astype(np.int64), (len(weights),))
@@ -210,7 +210,8 @@ def _few_rows_call(call: KernelCall, rows_of_input: int) -> KernelCall:
     lanes = _lanes(padded[0::2], padded[1::2]).reshape(quads, 2, blocks, 4).transpose(0, 2, 1, 3)
     return call.replace(
         params=(
-            ("rows", rows_of_input), ("in_n", k), ("out_n", channels), ("blocks", blocks), ("alone", int(alone)),
+            ("rows", rows_of_input), ("in_n", k), ("out_n", channels),
+            ("blocks", blocks), ("alone", int(alone)),
             ("rounding", filters.rounding), ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
@@ -244,7 +245,7 @@ def prepare_direct(call: KernelCall) -> KernelCall:
 
 
 def _window_order(k_h: int, run_bytes: int) -> NDArray[np.intp]:
-    """Where the values of a column are in a window: whole words of all rows, then what is left of each row."""
+    """Where a column's values are in a window: whole words of all rows, then what is left of each row."""
     rows = np.arange(k_h * run_bytes).reshape(k_h, run_bytes)
     whole = run_bytes & ~3
     return np.concatenate([rows[:, :whole].reshape(-1), rows[:, whole:].reshape(-1)])
@@ -332,8 +333,9 @@ def _axes(call: KernelCall) -> tuple[_Axis, _Axis]:
 def _taps(call: KernelCall) -> IntArray:
     """Depthwise weights as [channels, across lines, along lines]."""
     k_h, k_w = call.param("k_h"), call.param("k_w")
-    weights: IntArray = call.constant("weights").astype(np.int64).reshape(k_h, k_w, -1)
-    return weights.transpose(2, 0, 1) if _along_rows(call) else weights.transpose(2, 1, 0)
+    weights = call.constant("weights").astype(np.int64).reshape(k_h, k_w, -1)
+    taps: IntArray = weights.transpose((2, 0, 1) if _along_rows(call) else (2, 1, 0))
+    return taps
 
 
 def _fit_taps(call: KernelCall) -> Filters:
@@ -342,7 +344,7 @@ def _fit_taps(call: KernelCall) -> Filters:
 
 
 def _depthwise_call(call: KernelCall, arrange: Callable[[IntArray], Array]) -> KernelCall:
-    """The call with planes laid out; ``arrange`` gives the variant's weights for [channels, across, along] taps."""
+    """The call with planes laid out; ``arrange`` makes the weights from [channels, across, along] taps."""
     across, along = _axes(call)
     filters = _fit_taps(call)
     weights = arrange(filters.weights.reshape(-1, across.kernel, along.kernel))
@@ -496,7 +498,8 @@ def prepare_add(call: KernelCall) -> KernelCall:
     return call.replace(
         params=(
             ("n", math.prod(call.param("dims"))),
-            ("a_factor", form.a_factor), ("b_factor", form.b_factor), ("rest", form.rest), ("shift", form.shift),
+            ("a_factor", form.a_factor), ("b_factor", form.b_factor),
+            ("rest", form.rest), ("shift", form.shift),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         )
     )  # fmt: skip

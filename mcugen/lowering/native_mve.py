@@ -54,7 +54,9 @@ def channel_rescale(call: KernelCall, channels: int) -> tuple[IntArray, IntArray
 
 def folded_bias(call: KernelCall, weights: IntArray) -> IntArray:
     """The bias with the input offset's share added; weights are [channels, all that an output sums over]."""
-    return fx.wrap_int32(call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1))
+    return fx.wrap_int32(
+        call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1)
+    )
 
 
 # ---- matrix products (matmul.h) --------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def _group_order(channels: int) -> list[list[int]]:
 def _rows_in_order(values: IntArray, order: list[list[int]]) -> IntArray:
     """Rows of ``values`` as [group, 4, ...], zeros where a group has no channel."""
     with_zeros = np.concatenate([values, np.zeros((1, *values.shape[1:]), dtype=np.int64)])
-    return with_zeros[np.array(order)]
+    return np.asarray(with_zeros[np.array(order)])
 
 
 def pack_filters(weights: IntArray, bias: IntArray) -> Array:
@@ -173,10 +175,21 @@ _CONV_HEADER = "mve/conv2d_s8.h"
 
 _CONVOLUTIONS = (
     Variant(
-        "conv2d_s8", "mve_1x1", _CONV_HEADER, "mve", _is_pointwise, prepare_pointwise, rank=32, struct=_CONV_STRUCT
+        "conv2d_s8",
+        "mve_1x1",
+        _CONV_HEADER,
+        "mve",
+        _is_pointwise,
+        prepare_pointwise,
+        rank=32,
+        struct=_CONV_STRUCT,
     ),
-    Variant("conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=31, struct=_CONV_STRUCT),
-    Variant("conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=30, struct=_CONV_STRUCT),
+    Variant(
+        "conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=31, struct=_CONV_STRUCT
+    ),
+    Variant(
+        "conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=30, struct=_CONV_STRUCT
+    ),
 )
 
 
@@ -207,11 +220,11 @@ _QUAD = 4
 _BAND_BYTES = 4096
 
 
-def _word_offsets(call: KernelCall, columns: int, depth: int) -> IntArray:
-    """Bytes from a window's first word to each of its words: [quad of rows, column]."""
+def _word_columns(call: KernelCall, columns: int) -> IntArray:
+    """Columns from a window's first word to each of its words: [quad of rows, column]."""
     quads = np.arange(-(-call.param("k_h") // _QUAD))[:, None] * columns
     within = np.arange(call.param("k_w"))[None, :] * call.param("dilation_w")
-    return np.asarray(4 * depth * (quads + within))
+    return np.asarray(quads + within)
 
 
 def _taps_by_word(weights: IntArray) -> IntArray:
@@ -243,42 +256,47 @@ def _exactness(call: KernelCall) -> int:
     return (2 if some_shift_is_0 else 1) if rescale_is_exact(call) else 0
 
 
-def _depth(call: KernelCall) -> int:
-    """Channels interleaved at a time."""
+def _depth(call: KernelCall, channel_bytes: int) -> int:
+    """Channels interleaved at a time: as many as fit the memory when the words of one are ``channel_bytes``."""
     in_c = int(call.param("in_c"))
-    return _LANES if in_c % _LANES == 0 else in_c
+    if in_c % _LANES:
+        return in_c
+    fitting = (
+        d for d in range(_LANES, in_c + 1, _LANES) if in_c % d == 0 and d * channel_bytes <= _BAND_BYTES
+    )
+    return max(fitting, default=_LANES)
 
 
 def _depthwise_call(
-    call: KernelCall, constants: tuple[Constant, ...], row_words: int, rows: int, **params: ParamValue
+    call: KernelCall, filters: Constant, row_words: int, rows: int, columns: int, blocks: int, shifted: int
 ) -> KernelCall:
     """row_words: words per channel that a row of a band needs; rows: of the output in bands."""
-    row_bytes = 4 * row_words * _depth(call)
+    depth = _depth(call, 4 * row_words * rows)
+    row_bytes = 4 * row_words * depth
     band = max(1, min(rows, _BAND_BYTES // row_bytes))
-    merged: dict[str, ParamValue] = {"columns": 0, "blocks": 1, "exact": _exactness(call), "shifted": 0, **params}
-    return call.with_params(**merged, depth=_depth(call), band=band).replace(
-        constants=constants, scratch=band * row_bytes + 64
-    )
+    return call.with_params(
+        columns=columns, blocks=blocks, exact=_exactness(call), shifted=shifted, depth=depth, band=band
+    ).replace(constants=(filters,), scratch=band * row_bytes + 64)
 
 
-def _windows_call(call: KernelCall, taps: IntArray, offsets: IntArray, **params: ParamValue) -> KernelCall:
-    """taps: [channels, words, 4]; offsets: of the words."""
-    blocks = -(-len(offsets) // _QUAD)
-    missing = _QUAD * blocks - len(offsets)
+def _windows_call(
+    call: KernelCall, taps: IntArray, word_columns: IntArray, columns: int, shifted: int
+) -> KernelCall:
+    """taps: [channels, words, 4]; word_columns: where the words are."""
+    blocks = -(-len(word_columns) // _QUAD)
+    missing = _QUAD * blocks - len(word_columns)
     padded = np.pad(taps, ((0, 0), (0, missing), (0, 0)))
-    constants = (
-        _with_rescale(call, padded.reshape(len(taps), -1)),
-        Constant("words", np.pad(offsets, (0, missing)).astype(np.int32)),
-    )
-    quads = -(-call.param("k_h") // _QUAD)
-    row_words = quads * int(params["columns"])
-    return _depthwise_call(call, constants, row_words, call.param("out_h"), blocks=blocks, **params)
+    filters = _with_rescale(call, padded.reshape(len(taps), -1))
+    row_words = -(-call.param("k_h") // _QUAD) * columns
+    prepared = _depthwise_call(call, filters, row_words, call.param("out_h"), columns, blocks, shifted)
+    words = 4 * prepared.param("depth") * np.pad(word_columns, (0, missing))
+    return prepared.replace(constants=(filters, Constant("words", words.astype(np.int32))))
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
     columns = _columns(call)
-    offsets = _word_offsets(call, columns, _depth(call)).reshape(-1)
-    return _windows_call(call, _taps_by_word(_depthwise_weights(call)), offsets, columns=columns)
+    taps = _taps_by_word(_depthwise_weights(call))
+    return _windows_call(call, taps, _word_columns(call, columns).reshape(-1), columns, shifted=0)
 
 
 def _along_rows(call: KernelCall) -> KernelCall:
@@ -294,7 +312,9 @@ def _along_rows(call: KernelCall) -> KernelCall:
 
 def _fits_row_windows(call: KernelCall) -> bool:
     """Windows of one row, or of one column on an image of one column."""
-    column = call.param("k_w") == call.param("in_w") == call.param("out_w") == 1 and call.param("pad_left") == 0
+    column = (
+        call.param("k_w") == call.param("in_w") == call.param("out_w") == 1 and call.param("pad_left") == 0
+    )
     return _no_left_shift(call) and (call.param("k_h") == 1 or column)
 
 
@@ -304,8 +324,7 @@ def prepare_row_windows(call: KernelCall) -> KernelCall:
     dilation = row.param("dilation_w")
     reach = (taps.shape[1] - 1) * _QUAD * dilation + 1
     columns = int((row.param("out_w") - 1) * row.param("stride_w") + reach)
-    offsets = 4 * _depth(row) * _QUAD * dilation * np.arange(taps.shape[1])
-    return _windows_call(row, taps, offsets, columns=columns, shifted=1)
+    return _windows_call(row, taps, _QUAD * dilation * np.arange(taps.shape[1]), columns, shifted=1)
 
 
 def _fits_tiles(call: KernelCall) -> bool:
@@ -319,7 +338,19 @@ def prepare_tiles(call: KernelCall) -> KernelCall:
     taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 1), (0, 0)))
     filters = _with_rescale(call, taps.reshape(len(taps), -1))
     columns = _columns(call)
-    return _depthwise_call(call, (filters,), columns, call.param("out_h") // 2, columns=columns)
+    return _depthwise_call(call, filters, columns, call.param("out_h") // 2, columns, blocks=1, shifted=0)
+
+
+def _fits_one_channel(call: KernelCall) -> bool:
+    """One input channel, and enough filters for a matrix product."""
+    return bool(_no_left_shift(call) and call.param("in_c") == 1 and call.param("out_c") >= 4)
+
+
+def prepare_one_channel(call: KernelCall) -> KernelCall:
+    params = tuple((name, value) for name, value in call.params if name != "multiplier")
+    by_channel = np.moveaxis(_depthwise_weights(call), -1, 0)[..., None]
+    convolution = call.replace(params=(*params, ("groups", 1))).with_constants(weights=by_channel)
+    return prepare_windows(convolution)
 
 
 _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
@@ -332,6 +363,17 @@ _DEPTHWISE = tuple(
         ("mve_row", _fits_row_windows, prepare_row_windows, 31),
         ("mve_3x3", _fits_tiles, prepare_tiles, 32),
     )
+) + (
+    Variant(
+        "depthwise_conv2d_s8",
+        "mve_one_channel",
+        _CONV_HEADER,
+        "mve",
+        _fits_one_channel,
+        prepare_one_channel,
+        rank=33,
+        struct=_CONV_STRUCT,
+    ),
 )
 
 
@@ -360,7 +402,9 @@ def _outputs_of_pairs(call: KernelCall, sign: int) -> IntArray:
     """The output of an addition for all pairs of int8 inputs, [a, b]."""
     wide_a, wide_b = (
         fx.multiply_by_quantized_multiplier(
-            (_INT8 + call.param(f"{x}_offset")) << LEFT_SHIFT, call.param(f"{x}_multiplier"), call.param(f"{x}_shift")
+            (_INT8 + call.param(f"{x}_offset")) << LEFT_SHIFT,
+            call.param(f"{x}_multiplier"),
+            call.param(f"{x}_shift"),
         )
         for x in "ab"
     )
@@ -398,7 +442,9 @@ def _find_linear(call_params: tuple[tuple[str, ParamValue], ...], sign: int) -> 
     if max(map(abs, real)) >= 4:
         return None
     first, second = (fx.round_half_away(factor * 2**_LINEAR_BITS) for factor in real)
-    nearby = sorted(itertools.product(range(-_REACH, _REACH + 1), repeat=2), key=lambda d: d[0] ** 2 + d[1] ** 2)
+    nearby = sorted(
+        itertools.product(range(-_REACH, _REACH + 1), repeat=2), key=lambda d: d[0] ** 2 + d[1] ** 2
+    )
     for step_a, step_b in nearby:
         factors = (first + step_a, second + step_b)
         constant = _constant_for(factors, outputs, bounds)

@@ -8,10 +8,22 @@ from typing import Literal, TypeAlias
 
 from mcugen.lowering.call import KernelCall
 
-InstructionClass: TypeAlias = Literal["scalar", "dsp", "mve"]
+InstructionClass: TypeAlias = Literal["scalar", "v6m", "v7m", "dsp", "mve"]
 
+# scalar: plain C for any processor; v6m: Armv6-M and Armv8-M Baseline; v7m: Armv7-M and Armv8-M Mainline, with
+# long multiplication; dsp, mve: those with the extension.
 # A core of one class also runs what is written for the classes before it.
-INSTRUCTION_CLASSES: tuple[InstructionClass, ...] = ("scalar", "dsp", "mve")
+INSTRUCTION_CLASSES: tuple[InstructionClass, ...] = ("scalar", "v6m", "v7m", "dsp", "mve")
+
+Optimize: TypeAlias = Literal["size", "balanced", "speed"]
+
+# size: one copy of a kernel for all layers that it can compute; balanced: kernels specialised for each set of
+# parameters; speed: also variants that pay for time with flash, such as Winograd's larger weights.
+LEVELS: tuple[Optimize, ...] = ("size", "balanced", "speed")
+# For Variant.levels of those variants; give them a higher rank than what they replace.
+SPEED_ONLY: frozenset[Optimize] = frozenset({"speed"})
+# For variants that only make sense with literal parameters, or that are another form of a general one.
+NOT_FOR_SIZE: frozenset[Optimize] = frozenset({"balanced", "speed"})
 
 
 def always(call: KernelCall) -> bool:
@@ -34,6 +46,7 @@ class Variant:
     prepare:  the contract call turned into this variant's own: weights laid out anew, scratch bytes, parameters
               added. With parameters added, ``struct`` names the C type that has them.
     rank:     among the variants that apply, the highest is taken.
+    levels:   the ``--optimize`` levels that may use it: all, SPEED_ONLY or NOT_FOR_SIZE.
     """
 
     kernel: str
@@ -44,6 +57,7 @@ class Variant:
     prepare: Callable[[KernelCall], KernelCall] = unchanged
     rank: int = 0
     struct: str = ""
+    levels: frozenset[Optimize] = frozenset(LEVELS)
 
     @property
     def function(self) -> str:

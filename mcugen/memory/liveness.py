@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
+from mcugen.errors import InputError
 from mcugen.ir import Graph
 from mcugen.lowering import Program
 from mcugen.memory import Buffer, Plan, Problem, plan
@@ -16,7 +17,8 @@ ALIGNMENT = 16
 class MemoryPlan:
     """Where everything lies in the arena.
 
-    offsets: byte offset of every activation and state tensor; aliases share one.
+    offsets: byte offset of every activation and state tensor in the arena; aliases share one.
+    external: for tensors in the caller's memory, the input or output they are: "input", "output_1" ...
     scratch: byte offset of the working memory of each step that needs some.
     peak_step: the step at which the most bytes are live.
     """
@@ -26,6 +28,7 @@ class MemoryPlan:
     offsets: Mapping[str, int]
     scratch: Mapping[int, int]
     peak_step: int
+    external: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arena_bytes(self) -> int:
@@ -54,8 +57,32 @@ def alias_roots(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def memory_problem(program: Program) -> Problem:
-    """One buffer per activation, state and scratch; time is the index of the step.
+def io_names(graph: Graph) -> dict[str, str]:
+    """What the C interface calls each model input and output: "input", or "input_0", "input_1" ... of several."""
+    names = {}
+    for role, tensors in (("input", graph.inputs), ("output", graph.outputs)):
+        for i, name in enumerate(tensors):
+            names.setdefault(name, role if len(tensors) == 1 else f"{role}_{i}")
+    return names
+
+
+def external_tensors(graph: Graph) -> dict[str, str]:
+    """The tensors that lie in the caller's memory when inputs and outputs do: these and all views of them.
+
+    Raises InputError when one memory would have to be two of them.
+    """
+    roots = alias_roots(graph)
+    homes: dict[str, str] = {}
+    for name, io in io_names(graph).items():
+        if homes.setdefault(roots[name], io) != io:
+            raise InputError(
+                f"'{name}' shares its memory with another input or output", where="--io-memory", hint="use arena"
+            )
+    return {name: homes[root] for name, root in roots.items() if root in homes}
+
+
+def memory_problem(program: Program, outside: Collection[str] = ()) -> Problem:
+    """One buffer per activation, state and scratch; time is the index of the step. ``outside``: names left out.
 
     Model inputs live from step 0, outputs and states to the end; states live all the time, since they must
     survive from one inference to the next.
@@ -78,6 +105,7 @@ def memory_problem(program: Program) -> Problem:
     buffers = [
         Buffer(name, max(graph.tensors[name].bytes, 1), start, max(last.get(name, 0), start + 1), ALIGNMENT)
         for name, start in first.items()
+        if name not in outside
     ]
     for t, step in enumerate(steps):
         scratch = max((call.scratch or 0 for call in step.calls), default=0)
@@ -86,9 +114,10 @@ def memory_problem(program: Program) -> Problem:
     return Problem(tuple(buffers))
 
 
-def plan_memory(program: Program) -> MemoryPlan:
-    """The arena of a program; the validator has passed it."""
-    problem = memory_problem(program)
+def plan_memory(program: Program, io_in_arena: bool = True) -> MemoryPlan:
+    """The arena of a program; the validator has passed it. Raises InputError, see `external_tensors`."""
+    external = {} if io_in_arena else external_tensors(program.graph)
+    problem = memory_problem(program, external)
     found = plan(problem)
     roots = alias_roots(program.graph)
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
@@ -99,4 +128,4 @@ def plan_memory(program: Program) -> MemoryPlan:
     }
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))
-    return MemoryPlan(problem, found, offsets, scratch, peak)
+    return MemoryPlan(problem, found, offsets, scratch, peak, external)

@@ -131,7 +131,8 @@ def _int16_multiplier(real: np.float32) -> tuple[int, int]:
 
 def _high_mul_16(a: fx.Int64Array, b: int) -> fx.Int64Array:
     """16-bit saturating rounding doubling high multiply."""
-    return np.minimum((a * b + (1 << 14)) >> 15, 32767)
+    high: fx.Int64Array = np.minimum((a * b + (1 << 14)) >> 15, 32767)
+    return high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,8 @@ class HardSwish(UnaryOp):
     )
 
     def real(self, x: Array) -> Array:
-        return x * np.clip(x + 3, 0, 6) / 6
+        value: Array = x * np.clip(x + 3, 0, 6) / 6
+        return value
 
     def multipliers(self, t: Tensors) -> tuple[tuple[int, int], tuple[int, int]]:
         """The output's and the gate's (16-bit multiplier, exponent)."""

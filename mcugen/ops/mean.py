@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from mcugen import fixedpoint as fx
 from mcugen.ir import Array, Constraint, Op, Shape, Tensors
 from mcugen.lowering.call import KernelCall
 from mcugen.ops import common

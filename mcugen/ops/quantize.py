@@ -40,7 +40,8 @@ def affine_quantize(x: Array, scale: float, zero_point: int, dtype: DType) -> Ar
     )
     whole = np.trunc(quotient)
     rounded = whole + np.sign(quotient) * (np.abs(quotient - whole) >= np.float32(0.5))
-    return np.clip(rounded.astype(np.int64) + zero_point, *dtype.bounds).astype(dtype.numpy)
+    quantized: Array = np.clip(rounded.astype(np.int64) + zero_point, *dtype.bounds).astype(dtype.numpy)
+    return quantized
 
 
 def _formats_ok(op: Op, t: Tensors) -> bool:

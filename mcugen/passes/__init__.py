@@ -8,10 +8,12 @@ from typing import TypeAlias
 
 from mcugen.ir import Graph
 from mcugen.passes.cancel_transposes import cancel_transposes
+from mcugen.passes.expand_batch_norm import expand_batch_norm
 from mcugen.passes.fold_batch_norm import fold_batch_norm
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
+from mcugen.passes.merge_pad import merge_pad
 from mcugen.passes.remove_dead import remove_dead
 from mcugen.passes.remove_identities import remove_identities
 from mcugen.verify_ir import GraphError, verify
@@ -26,6 +28,8 @@ FLOAT_PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     remove_identities,
     fold_batch_norm,
+    expand_batch_norm,
+    merge_pad,
     fuse_activation,
     cancel_transposes,
     fold_transpose_into_fc,
@@ -35,6 +39,7 @@ INTEGER_PIPELINE: tuple[Pass, ...] = (
     remove_dead,
     fold_constants,
     remove_identities,
+    merge_pad,
     fuse_activation,
     cancel_transposes,
     fold_transpose_into_fc,

@@ -105,7 +105,7 @@ def test_fault_is_reported(board: Board, fault: str, tmp_path: Path) -> None:
     assert "after" not in result.stdout
     if fault == "UNDEFINED":
         assert "r2=0x1234abcd" in result.stdout
-    if board.instruction_class != "scalar":
+    if board.instruction_class != "v6m":
         # UNDEFINSTR; PRECISERR and BFARVALID
         status = {"UNDEFINED": "cfsr=0x00010000", "NOWHERE": "cfsr=0x00008200"}[fault]
         assert status in result.stdout

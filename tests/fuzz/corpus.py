@@ -55,7 +55,13 @@ def _convolutions() -> bytes:
     dilation = {"dilation_h_factor": 1, "dilation_w_factor": 1}
     pool = {**window, "filter_height": 2, "filter_width": 2}
     tensors = [
-        *(_x("x", 1, 6, 6, 3), _x("a", 1, 6, 6, 4), _x("b", 1, 6, 6, 8), _x("c", 1, 6, 6, 8), _x("d", 1, 6, 6, 8)),
+        *(
+            _x("x", 1, 6, 6, 3),
+            _x("a", 1, 6, 6, 4),
+            _x("b", 1, 6, 6, 8),
+            _x("c", 1, 6, 6, 8),
+            _x("d", 1, 6, 6, 8),
+        ),
         *(_weights("w1", 4, 3, 3, 3), _bias("b1", 4), _weights("w2", 1, 3, 3, 8), _bias("b2", 8)),
         *(int32s("axes", [1, 2]), _x("y", 1, 8)),
     ]
@@ -77,20 +83,34 @@ def _convolutions() -> bytes:
 
 def _movements() -> bytes:
     tensors = [
-        *(_x("x", 1, 4, 6), constant("widths", np.array([[0, 0], [1, 1], [0, 2]], dtype=np.int32)), _x("a", 1, 6, 8)),
-        *(_x("b", 1, 6, 4), _x("c", 1, 6, 4), int32s("axis", [2]), _x("d", 1, 6, 8), int32s("perm", [0, 2, 1])),
+        *(
+            _x("x", 1, 4, 6),
+            constant("widths", np.array([[0, 0], [1, 1], [0, 2]], dtype=np.int32)),
+            _x("a", 1, 6, 8),
+        ),
+        *(
+            _x("b", 1, 6, 4),
+            _x("c", 1, 6, 4),
+            int32s("axis", [2]),
+            _x("d", 1, 6, 8),
+            int32s("perm", [0, 2, 1]),
+        ),
         *(_x("e", 1, 8, 6), int32s("begin", [0, 1, 0]), int32s("end", [1, 7, 6]), int32s("steps", [1, 2, 1])),
         *(_x("f", 1, 3, 6), int32s("size", [1, 2, 6]), int32s("start", [0, 1, 0]), _x("g", 1, 2, 6)),
         *(int32s("shape", [1, 12]), _x("h", 1, 12), _x("i", 1, 1, 12), int32s("where", [1]), _x("j", 12)),
         *(int32s("sizes", [5, 7]), int32s("first", [0]), _x("k", 5), _x("l", 7)),
-        constant("value", np.array([3], dtype=np.int8), _QUANT),
+        *(constant("value", np.array([3], dtype=np.int8), _QUANT), _x("p", 1, 6, 8)),
+        constant("none", np.zeros((3, 2), dtype=np.int32)),
     ]
     operators = [
         Operator("PADV2", ("x", "widths", "value"), ("a",)),
-        Operator("SPLIT", ("axis", "a"), ("b", "c"), "SplitOptions", {"num_splits": 2}),
+        Operator("PAD", ("a", "none"), ("p",), "PadOptions"),
+        Operator("SPLIT", ("axis", "p"), ("b", "c"), "SplitOptions", {"num_splits": 2}),
         Operator("CONCATENATION", ("c", "b"), ("d",), "ConcatenationOptions", {"axis": 2}),
         Operator("TRANSPOSE", ("d", "perm"), ("e",), "TransposeOptions"),
-        Operator("STRIDED_SLICE", ("e", "begin", "end", "steps"), ("f",), "StridedSliceOptions", {"begin_mask": 1}),
+        Operator(
+            "STRIDED_SLICE", ("e", "begin", "end", "steps"), ("f",), "StridedSliceOptions", {"begin_mask": 1}
+        ),
         Operator("SLICE", ("f", "start", "size"), ("g",), "SliceOptions"),
         Operator("RESHAPE", ("g", "shape"), ("h",), "ReshapeOptions", {"new_shape": (1, 12)}),
         Operator("EXPAND_DIMS", ("h", "where"), ("i",), "ExpandDimsOptions"),
@@ -101,15 +121,40 @@ def _movements() -> bytes:
 
 
 def _elementwise() -> bytes:
-    names = ["ADD", "SUB", "MUL", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "DEQUANTIZE"]
+    names = [
+        "ADD",
+        "SUB",
+        "MUL",
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "LEAKY_RELU",
+        "HARD_SWISH",
+        "LOGISTIC",
+        "DEQUANTIZE",
+    ]
     tensors = [_x("q", 1, 4, 4), _x("x", 1, 4, 4, quant=None, dtype=DType.FLOAT32)]
     operators, before = [Operator("QUANTIZE", ("x",), ("q",), "QuantizeOptions")], "q"
     for name in names:
         inputs = (before, "q") if name in ("ADD", "SUB", "MUL") else (before,)
         quant = QuantParams.per_tensor(1 / 256, -128) if name == "LOGISTIC" else _QUANT
         is_float = name == "DEQUANTIZE"
-        tensors.append(_x(name, 1, 4, 4, quant=None if is_float else quant, dtype=DType.FLOAT32 if is_float else DType.INT8))
-        table = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "LEAKY_RELU": "LeakyReluOptions"}
+        tensors.append(
+            _x(
+                name,
+                1,
+                4,
+                4,
+                quant=None if is_float else quant,
+                dtype=DType.FLOAT32 if is_float else DType.INT8,
+            )
+        )
+        table = {
+            "ADD": "AddOptions",
+            "SUB": "SubOptions",
+            "MUL": "MulOptions",
+            "LEAKY_RELU": "LeakyReluOptions",
+        }
         operators.append(Operator(name, inputs, (name,), table.get(name, "")))
         before = name
     return build_model(tensors, operators, ["x"], [before])
@@ -123,7 +168,9 @@ def _dense() -> bytes:
         _x("y", 1, 5, quant=probability),
     ]
     operators = [
-        Operator("FULLY_CONNECTED", ("x", "w", "b"), ("a",), "FullyConnectedOptions", {"keep_num_dims": True}),
+        Operator(
+            "FULLY_CONNECTED", ("x", "w", "b"), ("a",), "FullyConnectedOptions", {"keep_num_dims": True}
+        ),
         Operator("TANH", ("a",), ("t",)),
         Operator("SOFTMAX", ("t",), ("y",), "SoftmaxOptions", {"beta": 1.0}),
     ]

@@ -46,7 +46,9 @@ def _flip_bits(generator: np.random.Generator, data: bytes, corpus: Sequence[byt
 def _set_bytes(generator: np.random.Generator, data: bytes, corpus: Sequence[bytes]) -> bytes:
     result = bytearray(data)
     for _ in range(int(generator.integers(1, 17)) if data else 0):
-        result[_place(generator, len(data))] = int(generator.choice([0, 1, 127, 128, 255, generator.integers(256)]))
+        result[_place(generator, len(data))] = int(
+            generator.choice([0, 1, 127, 128, 255, generator.integers(256)])
+        )
     return bytes(result)
 
 

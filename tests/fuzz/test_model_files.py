@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 import pytest
+import tflite
 
+from mcugen.frontends.tflite import converted_names
 from tests.fuzz import corpus, worker
 from tests.fuzz.mutate import mutated
 from tests.support.zoo import Zoo
@@ -38,7 +40,9 @@ def _worker() -> Iterator[Connection]:
         process.join()
 
 
-def _outcome(connection: Connection, name: str, content: bytes, calibration: str | None, seconds: float) -> str:
+def _outcome(
+    connection: Connection, name: str, content: bytes, calibration: str | None, seconds: float
+) -> str:
     """What is wrong with how a file was handled, or ""."""
     connection.send((name, content, calibration))
     if not connection.poll(seconds):
@@ -47,6 +51,15 @@ def _outcome(connection: Connection, name: str, content: bytes, calibration: str
         return str(connection.recv())
     except EOFError:
         return "the process died"
+
+
+def test_the_built_models_have_every_operator() -> None:
+    found: set[str] = set()
+    for content in corpus.built():
+        model = tflite.Model.GetRootAs(content, 0)
+        found |= {model.OperatorCodes(i).DeprecatedBuiltinCode() for i in range(model.OperatorCodesLength())}
+    names = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
+    assert sorted(names[code] for code in found) == converted_names()
 
 
 @pytest.mark.parametrize("model_format", ["tflite", "onnx"])

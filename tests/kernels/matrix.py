@@ -14,18 +14,23 @@ HOSTS = ("host-gcc", "host-clang")
 # Scalar kernels run on every core; the compiler treats them differently where it has vectors.
 NATIVE_PLATFORMS: dict[InstructionClass, tuple[str, ...]] = {
     "scalar": (*HOSTS, "mps2-m0", "mps2-an385", "mps3-an547"),
+    "v6m": (*HOSTS, "mps2-m0", "mps2-an385"),
+    "v7m": (*HOSTS, "mps2-an385"),
     "dsp": ("mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"),
     "mve": ("mps3-an547",),
 }
 # Where native kernels are also specialised for literal parameters, which takes longer to compile.
 SPECIALISED_PLATFORMS: dict[InstructionClass, tuple[str, ...]] = {
     "scalar": ("host-clang", "mps2-an385"),
+    "v6m": ("mps2-m0",),
+    "v7m": ("mps2-an385",),
     "dsp": ("mps2-an386",),
     "mve": ("mps3-an547",),
 }
 # CMSIS-NN chooses its code by the core, so each class has one table of adapters.
 CMSIS_NN_PLATFORMS: dict[InstructionClass, tuple[str, ...]] = {
-    "scalar": ("mps2-m0", "mps2-an385"),
+    "v6m": ("mps2-m0",),
+    "v7m": ("mps2-an385",),
     "dsp": ("mps2-an386", "mps2-an505"),
     "mve": ("mps3-an547",),
 }
@@ -38,7 +43,8 @@ def platform(name: str) -> Platform:
 
 def variants_on(target: Platform) -> list[Variant]:
     """All variants that a platform can run; adapters to CMSIS-NN if CMSIS_NN_ROOT says where it is."""
-    instruction_class: InstructionClass = target.board.instruction_class if target.board else "scalar"
+    # Up to v7m, kernels have a form in plain C for the parts in assembly.
+    instruction_class: InstructionClass = target.board.instruction_class if target.board else "v7m"
     found = [v for v in native.VARIANTS if v.runs_on(instruction_class)]
     if target.board is not None and "CMSIS_NN_ROOT" in os.environ:
         found += cmsis_nn.VARIANTS[instruction_class]

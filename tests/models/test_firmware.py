@@ -70,7 +70,9 @@ def _expected(compiled: Compiled, cases: list[dict[str, Array]], fresh_state: bo
     return results
 
 
-def _assert_exact(entry: Entry, board_name: str, kernels: Kernels, folder: Path, cmsis_nn: Path | None = None) -> None:
+def _assert_exact(
+    entry: Entry, board_name: str, kernels: Kernels, folder: Path, cmsis_nn: Path | None = None
+) -> None:
     """Builds with hooks, runs the cases, and compares every tensor that a layer writes, the first layer first."""
     board, options = load_board(board_name), CompileOptions(kernels=kernels)
     compiled = compile_for(_quantized(entry.path), entry.path.name, board, options)

@@ -87,8 +87,8 @@ def test_derived_figures() -> None:
     ("name", "expected"),
     [
         ("nrf52", "dsp"),
-        ("bluepill", "scalar"),
-        ("rp2040", "scalar"),
+        ("bluepill", "v7m"),
+        ("rp2040", "v6m"),
         ("rp2350", "dsp"),
         ("corstone-300", "mve"),
     ],

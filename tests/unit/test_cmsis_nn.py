@@ -316,7 +316,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(target))
 
 
-SUFFIX: dict[InstructionClass, str] = {"scalar": "", "dsp": "_dsp", "mve": "_mve"}
+SUFFIX: dict[InstructionClass, str] = {"scalar": "", "v6m": "", "v7m": "", "dsp": "_dsp", "mve": "_mve"}
 
 
 def window_dims(call: KernelCall) -> tuple[Dims, Dims]:

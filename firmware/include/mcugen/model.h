@@ -50,8 +50,10 @@ typedef struct {
 /* The result of a layer, for tools that look inside; compiled only with the model's HOOKS macro. */
 typedef struct {
     uint32_t layer;
-    uint32_t offset; /* in the arena */
+    uint32_t offset; /* in the arena, or MCUGEN_LAYER_OUTPUT_OF_MODEL | number of the model's output */
     uint32_t bytes;
 } mcugen_layer_output;
+
+#define MCUGEN_LAYER_OUTPUT_OF_MODEL 0x80000000u
 
 #endif

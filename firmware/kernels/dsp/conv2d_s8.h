@@ -145,6 +145,20 @@ MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp_rows(const mcugen_dsp_1x1_param
     mcugen_conv2d_s8_dsp_1x1(p, input, weights, requant, output, scratch);
 }
 
+/* A few bytes. Not inlined: it takes little code, and compilers that know the size of the input warn about
+ * copies from parts of windows that they do not see are never reached. */
+MCUGEN_DSP_SHARED void mcugen_dsp_copy(int8_t *target, const int8_t *source, int32_t bytes)
+{
+    for (; bytes >= 4; bytes -= 4) {
+        mcugen_store_word(target, mcugen_load_word(source));
+        target += 4;
+        source += 4;
+    }
+    for (; bytes > 0; bytes--) {
+        *target++ = *source++;
+    }
+}
+
 /* The window at (top, left) of the input, zero point outside, as contiguous bytes. */
 MCUGEN_KERNEL void mcugen_dsp_copy_window(const mcugen_dsp_conv_params *p, int8_t *target,
                                           const int8_t *input, int32_t top, int32_t left)
@@ -160,8 +174,8 @@ MCUGEN_KERNEL void mcugen_dsp_copy_window(const mcugen_dsp_conv_params *p, int8_
     for (int32_t ky = rows.first; ky < rows.end; ky++) {
         const int8_t *const row = input + (top + ky * p->dilation_h) * p->in_w * p->in_c;
         for (int32_t kx = columns.first; kx < columns.end; kx += taps) {
-            memcpy(target + (ky * p->k_w + kx) * p->in_c, row + (left + kx * p->dilation_w) * p->in_c,
-                   (size_t)(taps * p->in_c));
+            mcugen_dsp_copy(target + (ky * p->k_w + kx) * p->in_c,
+                            row + (left + kx * p->dilation_w) * p->in_c, taps * p->in_c);
         }
     }
 }

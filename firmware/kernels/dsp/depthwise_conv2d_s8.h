@@ -175,8 +175,8 @@ typedef struct {
 #define MCUGEN_DSP_CHANNEL_AWAY(sum) "add " sum ", " sum ", " sum ", asr #31 \n"
 
 /*
- * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs (33 with stride 2),
- * 17 for one, 14 more for each line; with ties away 1 more for each output.
+ * The body of void f(const mcugen_dsp_channel_3x3 *channel). 30 instructions for two outputs (33 with stride
+ * 2), 17 for one, 14 more for each line; with ties away 1 more for each output.
  * Registers: r0-r2 three lines of values, r3 output, r4-r9 taps (w0,w1) and (w1,w2) of each row.
  * Stack: 0 4 bias, 8 multiplier, 12 shift, 16 end of pairs, 20 step, 24 offset, 28 pair_bytes, 32 odd,
  *        36 out_skip, 40 plane_skip, 44 out_end.

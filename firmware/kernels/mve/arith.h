@@ -9,24 +9,25 @@
 #include "../common/compiler.h"
 
 /* Code that gains nothing from literal parameters: one copy serves all layers. */
-#define MCUGEN_MVE_SHARED static __attribute__((noinline, noclone, unused))
+#define MCUGEN_MVE_SHARED static __attribute__((noinline, noclone, unused, optimize("O2")))
 
-/* x / 2^-shift for shift <= 0 per lane, rounded to nearest, ties away from zero. The vector shift rounds ties up,
- * so negative values are made one smaller first where there is a shift at all. */
+/* x / 2^-shift for shift <= 0 per lane, rounded to nearest, ties away from zero. The vector shift rounds ties
+ * up, so negative values are made one smaller first where there is a shift at all. */
 MCUGEN_KERNEL int32x4_t mcugen_mve_divide_by_pot(int32x4_t x, int32x4_t shift)
 {
     const int32x4_t below = vshrq_n_s32(vandq_s32(x, shift), 31);
     return vrshlq_s32(vaddq_s32(x, below), shift);
 }
 
-/* x * multiplier * 2^(shift - 31) per lane for shift <= 0, rounded twice: multiply_by_quantized_multiplier. */
+/* x * multiplier * 2^(shift - 31) per lane for shift <= 0, rounded twice: multiply_by_quantized_multiplier.
+ */
 MCUGEN_KERNEL int32x4_t mcugen_mve_rescale(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
     return mcugen_mve_divide_by_pot(vqrdmulhq_s32(x, multiplier), shift);
 }
 
-/* The same with ties rounded up: negative results of ties are one too large. It will do where a clamp makes all
- * negative results equal. */
+/* The same with ties rounded up: negative results of ties are one too large. It will do where a clamp makes
+ * all negative results equal. */
 MCUGEN_KERNEL int32x4_t mcugen_mve_rescale_up(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
     return vrshlq_s32(vqrdmulhq_s32(x, multiplier), shift);

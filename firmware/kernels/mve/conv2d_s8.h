@@ -5,8 +5,8 @@
 #include "../common/window.h"
 #include "matmul.h"
 
-/* As mcugen_conv2d_s8_params; blocks and exact: see mcugen_mve_filters; batch: windows in scratch at a time, pitch: bytes
- * from one to the next. */
+/* As mcugen_conv2d_s8_params; blocks and exact: see mcugen_mve_filters; batch: windows in scratch at a time,
+ * pitch: bytes from one to the next. */
 typedef struct {
     int32_t in_h, in_w, in_c;
     int32_t out_h, out_w, out_c;
@@ -45,7 +45,8 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_mve_1x1(const mcugen_conv2d_s8_mve_params *p
     mcugen_mve_matmul_dense(&f, input, p->in_c, p->out_h * p->out_w, output, scratch);
 }
 
-/* ---- windows as contiguous columns ------------------------------------------------------------------------ */
+/* ---- windows as contiguous columns ------------------------------------------------------------------------
+ */
 
 /* One row of a band: pixels in_c bytes apart go to k_h * in_c bytes apart, chunks of 16 bytes. 4 instructions
  * per chunk. */
@@ -99,8 +100,8 @@ MCUGEN_MVE_SHARED void mcugen_mve_fill_band(const mcugen_conv2d_s8_mve_params *p
 }
 
 /*
- * Any window without dilation, in_c a multiple of 16. The input rows of an output row are copied column by column,
- * so that every window is one run of k_h * k_w * in_c bytes; filters are [out_c][k_w][k_h][in_c].
+ * Any window without dilation, in_c a multiple of 16. The input rows of an output row are copied column by
+ * column, so that every window is one run of k_h * k_w * in_c bytes; filters are [out_c][k_w][k_h][in_c].
  * Scratch: ((out_w - 1) * stride_w + k_w) * k_h * in_c bytes.
  */
 MCUGEN_KERNEL void mcugen_conv2d_s8_mve_band(const mcugen_conv2d_s8_mve_params *p, const int8_t *input,
@@ -115,7 +116,8 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_mve_band(const mcugen_conv2d_s8_mve_params *
     }
 }
 
-/* ---- windows copied one by one ---------------------------------------------------------------------------- */
+/* ---- windows copied one by one ----------------------------------------------------------------------------
+ */
 
 /* A row of the input with its padding, `columns` pixels; outside the input it is zero points. */
 MCUGEN_KERNEL void mcugen_mve_pad_row(const mcugen_conv2d_s8_mve_params *p, const int8_t *input, int32_t row,
@@ -134,7 +136,8 @@ MCUGEN_KERNEL void mcugen_mve_pad_row(const mcugen_conv2d_s8_mve_params *p, cons
     mcugen_mve_fill(to, -p->in_offset, (columns - left - inside) * p->in_c);
 }
 
-/* Copies `run` bytes for each of some pixels in vectors of 16, so up to 15 bytes more; 5 instructions for each. */
+/* Copies `run` bytes for each of some pixels in vectors of 16, so up to 15 bytes more; 5 instructions for
+ * each. */
 MCUGEN_KERNEL void mcugen_mve_copy_runs(int8_t *target, int32_t target_step, const int8_t *source,
                                         int32_t source_step, int32_t run, int32_t pixels)
 {
@@ -149,8 +152,8 @@ MCUGEN_KERNEL void mcugen_mve_copy_runs(int8_t *target, int32_t target_step, con
     }
 }
 
-/* The windows of some pixels, from padded rows that start where the first window does: `row_bytes` each. What is
- * copied too much is overwritten by the next run, or lies between windows. */
+/* The windows of some pixels, from padded rows that start where the first window does: `row_bytes` each. What
+ * is copied too much is overwritten by the next run, or lies between windows. */
 MCUGEN_KERNEL void mcugen_mve_copy_windows(const mcugen_conv2d_s8_mve_params *p, const int8_t *rows,
                                            int32_t row_bytes, int8_t *target, int32_t pixels)
 {
@@ -158,8 +161,8 @@ MCUGEN_KERNEL void mcugen_mve_copy_windows(const mcugen_conv2d_s8_mve_params *p,
     const int32_t run = p->k_w / runs * p->in_c;
     for (int32_t k = 0; k < p->k_h; k++) {
         for (int32_t i = 0; i < runs; i++) {
-            mcugen_mve_copy_runs(target, p->pitch, rows + i * p->dilation_w * p->in_c, p->stride_w * p->in_c, run,
-                                 pixels);
+            mcugen_mve_copy_runs(target, p->pitch, rows + i * p->dilation_w * p->in_c, p->stride_w * p->in_c,
+                                 run, pixels);
             target += run;
         }
         rows += row_bytes;
@@ -167,10 +170,9 @@ MCUGEN_KERNEL void mcugen_mve_copy_windows(const mcugen_conv2d_s8_mve_params *p,
 }
 
 /*
- * Any window. The rows under a row of outputs are copied with their padding, then `batch` windows at a time, `pitch`
- * bytes apart.
- * Scratch: batch * pitch + k_h * columns * in_c + 16 bytes, where columns are those of the padded input that a
- * row of outputs reads.
+ * Any window. The rows under a row of outputs are copied with their padding, then `batch` windows at a time,
+ * `pitch` bytes apart. Scratch: batch * pitch + k_h * columns * in_c + 16 bytes, where columns are those of
+ * the padded input that a row of outputs reads.
  */
 MCUGEN_KERNEL void mcugen_conv2d_s8_mve(const mcugen_conv2d_s8_mve_params *p, const int8_t *input,
                                         const int8_t *filters, const int32_t *rescale, int8_t *output,
@@ -189,8 +191,8 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_mve(const mcugen_conv2d_s8_mve_params *p, co
         }
         for (int32_t x = 0; x < p->out_w;) {
             const int32_t pixels = mcugen_min(p->out_w - x, p->batch - waiting);
-            mcugen_mve_copy_windows(p, rows + x * p->stride_w * p->in_c, row_bytes, windows + waiting * p->pitch,
-                                    pixels);
+            mcugen_mve_copy_windows(p, rows + x * p->stride_w * p->in_c, row_bytes,
+                                    windows + waiting * p->pitch, pixels);
             x += pixels;
             waiting += pixels;
             if (waiting == p->batch || (y == p->out_h - 1 && x == p->out_w)) {
@@ -200,6 +202,16 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_mve(const mcugen_conv2d_s8_mve_params *p, co
             }
         }
     }
+}
+
+/* A depthwise convolution of one channel is a convolution of one channel: contract depthwise_conv2d_s8,
+ * in_c 1. */
+MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve_one_channel(const mcugen_conv2d_s8_mve_params *p,
+                                                              const int8_t *input, const int8_t *filters,
+                                                              const int32_t *rescale, int8_t *output,
+                                                              void *scratch)
+{
+    mcugen_conv2d_s8_mve(p, input, filters, rescale, output, scratch);
 }
 
 #endif

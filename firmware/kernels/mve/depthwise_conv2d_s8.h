@@ -1,10 +1,10 @@
 /*
  * Depthwise convolutions on MVE: contract depthwise_conv2d_s8.
  *
- * The input rows of a window are interleaved in scratch: a word holds four consecutive rows of the window at one
- * column and channel, and the words of such a quad lie as [column][channel]. Four words of one channel, loaded from
- * wherever they are, then make one vector of 16 taps, so that a dot product gives a whole 3x3 window. For windows
- * of one row the four "rows" are that row, each one element further on.
+ * The input rows of a window are interleaved in scratch: a word holds four consecutive rows of the window at
+ * one column and channel, and the words of such a quad lie as [column][channel]. Four words of one channel,
+ * loaded from wherever they are, then make one vector of 16 taps, so that a dot product gives a whole 3x3
+ * window. For windows of one row the four "rows" are that row, each one element further on.
  */
 #ifndef MCUGEN_MVE_DEPTHWISE_CONV2D_S8_H
 #define MCUGEN_MVE_DEPTHWISE_CONV2D_S8_H
@@ -18,13 +18,12 @@
  * blocks:  of 16 taps;
  * exact:   0 if mcugen_mve_rescale_up will do, 1 if all shifts are negative, 2 if none is positive;
  * shifted: 1 if the rows of a quad are one row of the input, shifted;
- * depth:   input channels that are interleaved at a time, a divisor of in_c: 16 or all of them;
+ * depth:   input channels that are interleaved at a time, a divisor of in_c: a multiple of 16, or all;
  * band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time.
  *
- * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset folded in),
- * multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from the first word of a
- * window.
- * Scratch: band * quads of a window * columns * depth * 4 + 64 bytes.
+ * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset
+ * folded in), multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from
+ * the first word of a window. Scratch: band * quads of a window * columns * depth * 4 + 64 bytes.
  */
 typedef struct {
     int32_t in_h, in_w, in_c;
@@ -39,48 +38,69 @@ typedef struct {
     int32_t columns, blocks, exact, shifted, depth, band;
 } mcugen_depthwise_conv2d_s8_mve_params;
 
-/* ---- interleaving rows ------------------------------------------------------------------------------------ */
+/* ---- interleaving rows ------------------------------------------------------------------------------------
+ */
 
-/* Four rows to interleave: row i is inside the input for columns first <= x < end and starts at row[i] there; all else
- * is zero points. */
+/* Four rows to interleave: row i is inside the input for columns first <= x < end and starts at row[i] there;
+ * all else is zero points. */
 typedef struct {
     const int8_t *row[4];
     int32_t first[4], end[4];
 } mcugen_mve_quad;
 
-/* Where to read vectors of 16 bytes: the first one, and the bytes between them (0 to read zero points for ever). */
+/* Where to read vectors of 16 bytes: the first one, and the bytes between them (0 to read zero points for
+ * ever). */
 typedef struct {
     const int8_t *from[4];
     int32_t step[4];
 } mcugen_mve_streams;
 
-/* Interleaves four streams of `bytes` bytes; writes up to 60 bytes behind the end. */
-MCUGEN_KERNEL void mcugen_mve_interleave(const mcugen_mve_streams *streams, int32_t bytes, int8_t *to)
+/* Interleaves `vectors` vectors of each stream, `offset` bytes on; results are `step` bytes apart. */
+MCUGEN_KERNEL void mcugen_mve_interleave_vectors(const mcugen_mve_streams *streams, int32_t offset,
+                                                 int32_t vectors, int8_t *to, int32_t step)
 {
-    const int8_t *a = streams->from[0];
-    const int8_t *b = streams->from[1];
-    const int8_t *c = streams->from[2];
-    const int8_t *d = streams->from[3];
-    int8x16x4_t rows;
-    for (int32_t i = bytes >> 4; i > 0; i--) {
-        rows.val[0] = vldrbq_s8(a);
-        rows.val[1] = vldrbq_s8(b);
-        rows.val[2] = vldrbq_s8(c);
-        rows.val[3] = vldrbq_s8(d);
+    const int8_t *a = streams->from[0] + (streams->step[0] ? offset : 0);
+    const int8_t *b = streams->from[1] + (streams->step[1] ? offset : 0);
+    const int8_t *c = streams->from[2] + (streams->step[2] ? offset : 0);
+    const int8_t *d = streams->from[3] + (streams->step[3] ? offset : 0);
+    for (int32_t i = vectors; i > 0; i--) {
+        const int8x16x4_t rows = {{vldrbq_s8(a), vldrbq_s8(b), vldrbq_s8(c), vldrbq_s8(d)}};
         vst4q_s8(to, rows);
+        __asm("" : "+r"(to)); /* GCC 12 would add step by an addressing mode that these stores do not have */
         a += streams->step[0];
         b += streams->step[1];
         c += streams->step[2];
         d += streams->step[3];
-        to += 64;
+        to += step;
     }
+}
+
+/* The last bytes of four streams of `bytes` bytes, which are no whole vector; writes up to 60 bytes too many.
+ */
+MCUGEN_KERNEL void mcugen_mve_interleave_rest(const mcugen_mve_streams *streams, int32_t bytes, int8_t *to)
+{
+    const mve_pred16_t lanes = vctp8q((uint32_t)bytes & 15U);
+    int8x16x4_t rows;
+    for (int32_t i = 0; i < 4; i++) {
+        rows.val[i] = vldrbq_z_s8(streams->from[i] + streams->step[i] * (bytes >> 4), lanes);
+    }
+    vst4q_s8(to, rows);
+}
+
+/* Interleaves `columns` columns of `depth` channels. */
+MCUGEN_KERNEL void mcugen_mve_interleave(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                         const mcugen_mve_streams *streams, int32_t columns, int8_t *to)
+{
+    const int32_t bytes = columns * p->depth;
+    if (p->depth < p->in_c) {
+        for (int32_t c = 0; c < p->depth; c += 16) {
+            mcugen_mve_interleave_vectors(streams, c, columns, to + 4 * c, 4 * p->depth);
+        }
+        return;
+    }
+    mcugen_mve_interleave_vectors(streams, 0, bytes >> 4, to, 64);
     if (bytes & 15) {
-        const mve_pred16_t lanes = vctp8q((uint32_t)bytes & 15U);
-        rows.val[0] = vldrbq_z_s8(a, lanes);
-        rows.val[1] = vldrbq_z_s8(b, lanes);
-        rows.val[2] = vldrbq_z_s8(c, lanes);
-        rows.val[3] = vldrbq_z_s8(d, lanes);
-        vst4q_s8(to, rows);
+        mcugen_mve_interleave_rest(streams, bytes, to + 4 * (bytes & ~15));
     }
 }
 
@@ -106,12 +126,13 @@ MCUGEN_KERNEL void mcugen_mve_fill_rows(const mcugen_depthwise_conv2d_s8_mve_par
     }
     mcugen_mve_fill(to, -p->in_offset, 4 * left * p->depth);
     to += 4 * left * p->depth;
-    mcugen_mve_interleave(&streams, inside * p->depth, to);
+    mcugen_mve_interleave(p, &streams, inside, to);
     to += 4 * inside * p->depth;
     mcugen_mve_fill(to, -p->in_offset, 4 * (p->columns - left - inside) * p->depth);
 }
 
-/* The columns of a quad from x on for which every row is either inside the input or outside: where they end. */
+/* The columns of a quad from x on for which every row is either inside the input or outside: where they end.
+ */
 MCUGEN_KERNEL int32_t mcugen_mve_uniform_until(const mcugen_mve_quad *quad, int32_t x, int32_t columns)
 {
     int32_t until = columns;
@@ -146,7 +167,7 @@ MCUGEN_KERNEL void mcugen_mve_fill_shifts(const mcugen_depthwise_conv2d_s8_mve_p
             streams.from[i] = inside ? quad.row[i] + (x - quad.first[i]) * p->in_c : zeros;
             streams.step[i] = inside ? step : 0;
         }
-        mcugen_mve_interleave(&streams, (until - x) * p->depth, to + 4 * x * p->depth);
+        mcugen_mve_interleave(p, &streams, until - x, to + 4 * x * p->depth);
     }
 }
 
@@ -166,10 +187,11 @@ MCUGEN_MVE_SHARED void mcugen_mve_fill_quads(const mcugen_depthwise_conv2d_s8_mv
     }
 }
 
-/* ---- bands ------------------------------------------------------------------------------------------------ */
+/* ---- bands ------------------------------------------------------------------------------------------------
+ */
 
-/* Tiles of four outputs: `tiles` of them in each of `rows` rows (or pairs of rows), for `channels` channels. The code
- * below knows where the fields are. */
+/* Tiles of four outputs: `tiles` of them in each of `rows` rows (or pairs of rows), for `channels` channels.
+ * The code below knows where the fields are. */
 typedef struct {
     const int8_t *words;   /* 0: of the first channel and tile */
     int8_t *output;        /* 4 */
@@ -193,10 +215,11 @@ typedef struct {
 } mcugen_mve_offsets;
 
 /*
- * Loops over channels, rows and tiles. `load` takes what a channel needs from r0 on; `sums` computes those of a tile
- * into q1, with q0, r0 and r2 to work with. Results are saturated to int8. r1: words, r3: output, r4: bias, r5:
- * multiplier, r6: shift, r8: output offset, r9, r10: steps, r11: rows. Instructions per tile besides the sums: 10, and
- * 2 to round ties of negative values away from zero; per row 7, per channel about 20.
+ * Loops over channels, rows and tiles. `load` takes what a channel needs from r0 on; `sums` computes those of
+ * a tile into q1, with q0, r0 and r2 to work with. Results are saturated to int8. r1: words, r3: output, r4:
+ * bias, r5: multiplier, r6: shift, r8: output offset, r9, r10: steps, r11: rows. Instructions per tile
+ * besides the sums: 10, and 2 to round ties of negative values away from zero; per row 7, per channel
+ * about 20.
  */
 #define MCUGEN_MVE_BAND(load, sums, away)                                                                    \
     "ldr r8, [%[band], #40] \n"                                                                              \
@@ -253,8 +276,8 @@ typedef struct {
     "vmladav.s8 r2, q0, q2 \n"                                                                               \
     "vmov q1[3], q1[1], r0, r2 \n"
 
-/* The sums of the 2x2 windows in four columns of four rows, words at offsets a: the filter lies in these 16 taps at
- * four places, q2 to q5. 7 instructions. */
+/* The sums of the 2x2 windows in four columns of four rows, words at offsets a: the filter lies in these 16
+ * taps at four places, q2 to q5. 7 instructions. */
 #define MCUGEN_MVE_LOAD_FOUR_FILTERS                                                                         \
     "vldrw.32 q4, [r0] \n"                                                                                   \
     "vldrw.32 q2, [r0, #4] \n"                                                                               \
@@ -303,7 +326,8 @@ MCUGEN_KERNEL void mcugen_mve_run_band(mcugen_mve_band *band, const mcugen_mve_o
     }
 }
 
-/* What a band is made of: `rows` rows (or pairs of rows) of words, `pitch` bytes each, and where their outputs go. */
+/* What a band is made of: `rows` rows (or pairs of rows) of words, `pitch` bytes each, and where their
+ * outputs go. */
 typedef struct {
     const int8_t *words;
     int8_t *output;
@@ -316,8 +340,8 @@ typedef struct {
  * channel.
  */
 MCUGEN_KERNEL void mcugen_mve_run_columns(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                          const mcugen_mve_part *part, const mcugen_mve_offsets *o, bool filters,
-                                          int32_t x, int32_t tiles)
+                                          const mcugen_mve_part *part, const mcugen_mve_offsets *o,
+                                          bool filters, int32_t x, int32_t tiles)
 {
     const int32_t width = filters ? 2 : 4;
     const int32_t bytes = filters ? 32 : 28;
@@ -343,7 +367,8 @@ MCUGEN_KERNEL void mcugen_mve_run_columns(const mcugen_depthwise_conv2d_s8_mve_p
     }
 }
 
-/* All outputs of a part: the tiles that fit, then those that overlap the ones before if outputs are left over. */
+/* All outputs of a part: the tiles that fit, then those that overlap the ones before if outputs are left
+ * over. */
 MCUGEN_KERNEL void mcugen_mve_run_part(const mcugen_depthwise_conv2d_s8_mve_params *p,
                                        const mcugen_mve_part *part, const mcugen_mve_offsets *o, bool filters)
 {
@@ -374,10 +399,11 @@ MCUGEN_KERNEL void mcugen_mve_clamp_outputs(const mcugen_depthwise_conv2d_s8_mve
     }
 }
 
-/* ---- any window ------------------------------------------------------------------------------------------- */
+/* ---- any window -------------------------------------------------------------------------------------------
+ */
 
-/* Four windows in a row, the last one repeated when the row of outputs is shorter: offsets of what is `step` bytes
- * apart. */
+/* Four windows in a row, the last one repeated when the row of outputs is shorter: offsets of what is `step`
+ * bytes apart. */
 MCUGEN_KERNEL uint32x4_t mcugen_mve_four_of_row(int32_t out_w, int32_t step)
 {
     const uint32x4_t index = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32((uint32_t)out_w - 1U));
@@ -400,8 +426,8 @@ MCUGEN_KERNEL int8x16_t mcugen_mve_taps(const int8_t *words, uint32x4_t offset)
 }
 
 /* The sums of four windows: `words` are the offsets of the first one's, `window` those of the windows. */
-MCUGEN_KERNEL int32x4_t mcugen_mve_window_sums(const int8_t *first, const uint32_t window[4], const int8_t *taps,
-                                               const int32_t *words, int32_t blocks)
+MCUGEN_KERNEL int32x4_t mcugen_mve_window_sums(const int8_t *first, const uint32_t window[4],
+                                               const int8_t *taps, const int32_t *words, int32_t blocks)
 {
     int32_t a = 0;
     int32_t b = 0;
@@ -518,7 +544,8 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve_row(const mcugen_depthwise_con
     mcugen_mve_depthwise(p, input, filters, words, output, scratch);
 }
 
-/* ---- 3x3, stride 1 ---------------------------------------------------------------------------------------- */
+/* ---- 3x3, stride 1 ----------------------------------------------------------------------------------------
+ */
 
 /* Pairs of rows of outputs; of an odd number of rows, the last one makes a pair with the one before. */
 MCUGEN_MVE_SHARED void mcugen_mve_depthwise_3x3(const mcugen_depthwise_conv2d_s8_mve_params *p,
@@ -543,7 +570,8 @@ MCUGEN_MVE_SHARED void mcugen_mve_depthwise_3x3(const mcugen_depthwise_conv2d_s8
         }
         for (int32_t first = 0; first < p->in_c; first += p->depth) {
             for (int32_t i = 0; i < part.rows; i++) {
-                mcugen_mve_fill_quads(p, input + first, y + 2 * i - p->pad_top, 4, quads + i * part.words_pitch);
+                mcugen_mve_fill_quads(p, input + first, y + 2 * i - p->pad_top, 4,
+                                      quads + i * part.words_pitch);
             }
             part.output = output + y * p->out_w * p->out_c + first * p->multiplier;
             part.filters = filters + 32 * p->multiplier * first;
@@ -554,9 +582,9 @@ MCUGEN_MVE_SHARED void mcugen_mve_depthwise_3x3(const mcugen_depthwise_conv2d_s8
 }
 
 /*
- * 3x3, stride 1, no dilation, at least two rows and columns of outputs. Filters are, for every output channel, four
- * zeros, three columns of the filter as three taps and a zero each, four zeros, then bias, multiplier and shift;
- * exact is 0 or 1.
+ * 3x3, stride 1, no dilation, at least two rows and columns of outputs. Filters are, for every output
+ * channel, four zeros, three columns of the filter as three taps and a zero each, four zeros, then bias,
+ * multiplier and shift; exact is 0 or 1.
  */
 MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve_3x3(const mcugen_depthwise_conv2d_s8_mve_params *p,
                                                       const int8_t *input, const int8_t *filters,

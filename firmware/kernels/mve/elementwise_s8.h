@@ -1,6 +1,6 @@
 /*
- * Element-wise operators of two int8 tensors of one shape on MVE: contracts add_s8, sub_s8, mul_s8; and table_8.
- * Eight elements at a time: their even and their odd ones are vectors of 32 bits each.
+ * Element-wise operators of two int8 tensors of one shape on MVE: contracts add_s8, sub_s8, mul_s8; and
+ * table_8. Eight elements at a time: their even and their odd ones are vectors of 32 bits each.
  */
 #ifndef MCUGEN_MVE_ELEMENTWISE_S8_H
 #define MCUGEN_MVE_ELEMENTWISE_S8_H
@@ -9,8 +9,8 @@
 #include "../common/params.h"
 #include "arith.h"
 
-/* As mcugen_add_s8_params. The outputs for all 65,536 pairs of inputs are (a * a_factor + b * b_factor + constant)
- * / 2^22, rounded to nearest and clamped. */
+/* As mcugen_add_s8_params. The outputs for all 65,536 pairs of inputs are (a * a_factor + b * b_factor +
+ * constant) / 2^22, rounded to nearest and clamped. */
 typedef struct {
     int32_t dims[4], a_strides[4], b_strides[4];
     int32_t a_offset, b_offset, out_offset;
@@ -23,7 +23,8 @@ typedef struct {
 
 typedef mcugen_add_s8_mve_linear_params mcugen_sub_s8_mve_linear_params;
 
-MCUGEN_KERNEL int8x16_t mcugen_mve_linear_8(const mcugen_add_s8_mve_linear_params *p, int16x8_t a, int16x8_t b)
+MCUGEN_KERNEL int8x16_t mcugen_mve_linear_8(const mcugen_add_s8_mve_linear_params *p, int16x8_t a,
+                                            int16x8_t b)
 {
     const int32x4_t factor = vdupq_n_s32(p->a_factor);
     int32x4_t even = vmlasq_n_s32(vmovlbq_s16(a), factor, p->constant);
@@ -36,8 +37,8 @@ MCUGEN_KERNEL int8x16_t mcugen_mve_linear_8(const mcugen_add_s8_mve_linear_param
     return vminq_s8(vmaxq_s8(y, vdupq_n_s8((int8_t)p->act_min)), vdupq_n_s8((int8_t)p->act_max));
 }
 
-MCUGEN_KERNEL void mcugen_mve_linear(const mcugen_add_s8_mve_linear_params *p, const int8_t *a, const int8_t *b,
-                                     int8_t *output)
+MCUGEN_KERNEL void mcugen_mve_linear(const mcugen_add_s8_mve_linear_params *p, const int8_t *a,
+                                     const int8_t *b, int8_t *output)
 {
     const int32_t n = p->dims[0] * p->dims[1] * p->dims[2] * p->dims[3];
     for (int32_t i = n >> 3; i > 0; i--) {
@@ -67,7 +68,8 @@ MCUGEN_KERNEL void mcugen_sub_s8_mve_linear(const mcugen_sub_s8_mve_linear_param
     mcugen_mve_linear(p, a, b, output);
 }
 
-/* ---- the double rounding of the reference ----------------------------------------------------------------- */
+/* ---- the double rounding of the reference -----------------------------------------------------------------
+ */
 
 /* What turns sums or products into outputs. */
 typedef struct {
@@ -84,7 +86,8 @@ MCUGEN_KERNEL int16x8_t mcugen_mve_outputs_8(const mcugen_mve_output *o, int32x4
     return vminq_s16(vmaxq_s16(y, vdupq_n_s16((int16_t)o->low)), vdupq_n_s16((int16_t)o->high));
 }
 
-MCUGEN_KERNEL int32x4_t mcugen_mve_add_4(const mcugen_add_s8_params *p, int32x4_t a, int32x4_t b, int32_t sign)
+MCUGEN_KERNEL int32x4_t mcugen_mve_add_4(const mcugen_add_s8_params *p, int32x4_t a, int32x4_t b,
+                                         int32_t sign)
 {
     const int32x4_t wide_a = mcugen_mve_rescale_any(vshlq_n_s32(a, 20), p->a_multiplier, p->a_shift);
     const int32x4_t wide_b = mcugen_mve_rescale_any(vshlq_n_s32(b, 20), p->b_multiplier, p->b_shift);
@@ -137,7 +140,8 @@ MCUGEN_KERNEL void mcugen_mul_s8_mve(const mcugen_mul_s8_params *p, const int8_t
     }
 }
 
-/* ---- tables ----------------------------------------------------------------------------------------------- */
+/* ---- tables -----------------------------------------------------------------------------------------------
+ */
 
 /* One gathering load for 16 elements. */
 MCUGEN_KERNEL void mcugen_table_8_mve(const mcugen_table_8_params *p, const void *input, const uint8_t *table,

@@ -1,12 +1,13 @@
 /*
- * Products of a matrix of int8 pixels with a matrix of int8 filters, requantized: the core of convolutions and
- * fully connected layers on MVE.
+ * Products of a matrix of int8 pixels with a matrix of int8 filters, requantized: the core of convolutions
+ * and fully connected layers on MVE.
  *
- * Filters are streamed in groups of four, each as four int32 biases (the input offset folded in) and then, per
- * block of 16 values of a pixel, 16 bytes of each filter; the last block is padded with zeros. Two groups make
- * one step of eight channels: the first holds channels 0, 2, 4, 6, the second 1, 3, 5, 7, so that interleaving
- * narrowed vectors gives the order of memory. When at most four channels are left, the first group holds
- * channels 0, 1, 2, 3 and there is no second. `rescale` holds multipliers[4], shifts[4] per group.
+ * Filters are streamed in groups of four, each as four int32 biases (the input offset folded in) and then,
+ * per block of 16 values of a pixel, 16 bytes of each filter; the last block is padded with zeros. Two groups
+ * make one step of eight channels: the first holds channels 0, 2, 4, 6, the second 1, 3, 5, 7, so that
+ * interleaving narrowed vectors gives the order of memory. When at most four channels are left, the first
+ * group holds channels 0, 1, 2, 3 and there is no second. `rescale` holds multipliers[4], shifts[4] per
+ * group.
  */
 #ifndef MCUGEN_MVE_MATMUL_H
 #define MCUGEN_MVE_MATMUL_H
@@ -42,9 +43,9 @@ typedef struct {
 } mcugen_mve_pairs;
 
 /*
- * One block of two pixels and four filters, 14 instructions for 128 products. r1 and r3: the pixels, r5: filters.
- * Accumulators are r0, r2, r4, r6 for the first pixel and r8, r10, r12, lr for the second: the dot product
- * instruction adds to even registers only.
+ * One block of two pixels and four filters, 14 instructions for 128 products. r1 and r3: the pixels, r5:
+ * filters. Accumulators are r0, r2, r4, r6 for the first pixel and r8, r10, r12, lr for the second: the dot
+ * product instruction adds to even registers only.
  */
 #define MCUGEN_MVE_BLOCK_2X4                                                                                 \
     "vldrb.8 q0, [r1], #16 \n"                                                                               \
@@ -62,8 +63,8 @@ typedef struct {
     "vmladava.s8 r6, q0, q3 \n"                                                                              \
     "vmladava.s8 lr, q1, q3 \n"
 
-/* All pairs, two blocks at a time after `first`. r7, which may be the frame pointer, is saved by hand. Instructions
- * per pair besides the blocks: 9, and 2 for every two blocks. */
+/* All pairs, two blocks at a time after `first`. r7, which may be the frame pointer, is saved by hand.
+ * Instructions per pair besides the blocks: 9, and 2 for every two blocks. */
 #define MCUGEN_MVE_ALL_PAIRS(first)                                                                          \
     "push {r7} \n"                                                                                           \
     "ldrd r1, r3, [%[pairs]] \n"                                                                             \
@@ -152,8 +153,8 @@ MCUGEN_KERNEL void mcugen_mve_sums_1x4(const int8_t *a, const int8_t *w, int32_t
 }
 
 /* Pixels, `step` bytes apart, times one group of filters. */
-MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *filter, int32_t blocks, const int8_t *x, int32_t step,
-                                            int32_t pixels, int32_t *sums)
+MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *filter, int32_t blocks, const int8_t *x,
+                                            int32_t step, int32_t pixels, int32_t *sums)
 {
     const int32_t even = pixels & ~1;
     if (even) {
@@ -175,16 +176,15 @@ MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *filter, int32_t blocks
 }
 
 /*
- * Requantizes and writes the sums of eight channels. q2, q3 and q4, q5: multipliers and shifts of the first and the
- * second group; `clamp` brings the lanes of q0 into their bounds. The second group's sums are 256 bytes behind the
- * first one's.
+ * Requantizes and writes the sums of eight channels. q2, q3 and q4, q5: multipliers and shifts of the first
+ * and the second group; `clamp` brings the lanes of q0 into their bounds. The second group's sums are 256
+ * bytes behind the first one's.
  */
-#define MCUGEN_MVE_FINISH(away, clamp)                                                                       \
+#define MCUGEN_MVE_FINISH(prepare, away, clamp)                                                              \
     __asm volatile("vldrw.32 q2, [%[rescale]] \n"                                                            \
                    "vldrw.32 q3, [%[rescale], #16] \n"                                                       \
                    "vldrw.32 q4, [%[rescale], #32] \n"                                                       \
-                   "vldrw.32 q5, [%[rescale], #48] \n"                                                       \
-                   "dls lr, %[pixels] \n"                                                                    \
+                   "vldrw.32 q5, [%[rescale], #48] \n" prepare "dls lr, %[pixels] \n"                        \
                    "1: vldrw.32 q1, [%[sums], #256] \n"                                                      \
                    "vldrw.32 q0, [%[sums]], #16 \n"                                                          \
                    "vqrdmulh.s32 q1, q1, q4 \n"                                                              \
@@ -195,28 +195,34 @@ MCUGEN_KERNEL void mcugen_mve_sums_of_group(const int8_t *filter, int32_t blocks
                    "vqadd.s16 q0, q0, %[offset] \n" clamp "vstrb.16 q0, [%[out]] \n"                         \
                    "add %[out], %[out], %[out_c] \n"                                                         \
                    "le lr, 1b \n"                                                                            \
-                   : [sums] "+r"(sums), [out] "+r"(out)                                                      \
+                   : [sums] "+r"(sums), [out] "+l"(out)                                                      \
                    : [rescale] "r"(rescale), [pixels] "r"(pixels), [offset] "r"(f->out_offset),              \
-                     [out_c] "r"(f->out_c), [low] "w"(low), [high] "w"(high)                                 \
-                   : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "memory")
-
-/* Ties of negative values away from zero, where there is a shift: as mcugen_mve_divide_by_pot. */
-#define MCUGEN_MVE_FINISH_AWAY                                                                               \
-    "vand q6, q1, q5 \n"                                                                                     \
-    "vshr.s32 q6, q6, #31 \n"                                                                                \
-    "vadd.i32 q1, q1, q6 \n"                                                                                 \
-    "vand q6, q0, q3 \n"                                                                                     \
-    "vshr.s32 q6, q6, #31 \n"                                                                                \
-    "vadd.i32 q0, q0, q6 \n"
+                     [out_c] "r"(f->out_c), [low] "r"(f->act_min), [high] "r"(f->act_max)                    \
+                   : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "memory")
 
 /* As mcugen_mve_rescale_up: 14 instructions for eight outputs. */
 MCUGEN_KERNEL void mcugen_mve_finish_8_up(const mcugen_mve_filters *f, const int32_t *rescale, int32_t pixels,
                                           const int32_t *sums, int8_t *out)
 {
-    const int16x8_t low = vdupq_n_s16((int16_t)f->act_min);
-    const int16x8_t high = vdupq_n_s16((int16_t)f->act_max);
-    MCUGEN_MVE_FINISH("", "vmax.s16 q0, q0, %q[low] \n"
-                          "vmin.s16 q0, q0, %q[high] \n");
+    MCUGEN_MVE_FINISH("vdup.16 q6, %[low] \n"
+                      "vdup.16 q7, %[high] \n",
+                      "",
+                      "vmax.s16 q0, q0, q6 \n"
+                      "vmin.s16 q0, q0, q7 \n");
+}
+
+/* As mcugen_mve_rescale, for bounds that are those of int8: 19 instructions for eight outputs. */
+MCUGEN_KERNEL void mcugen_mve_finish_8_away(const mcugen_mve_filters *f, const int32_t *rescale,
+                                            int32_t pixels, const int32_t *sums, int8_t *out)
+{
+    MCUGEN_MVE_FINISH("",
+                      "vand q6, q1, q5 \n"
+                      "vand q7, q0, q3 \n"
+                      "vshr.s32 q6, q6, #31 \n"
+                      "vshr.s32 q7, q7, #31 \n"
+                      "vadd.i32 q1, q1, q6 \n"
+                      "vadd.i32 q0, q0, q7 \n",
+                      "vqmovnb.s16 q0, q0 \n");
 }
 
 /* Requantizes the sums of five to eight channels. */
@@ -272,10 +278,12 @@ MCUGEN_KERNEL void mcugen_mve_matmul_run(const mcugen_mve_filters *f, const int8
         }
         mcugen_mve_sums_of_group(w, f->blocks, x, step, pixels, sums[1][0]);
         w += group_bytes;
-        if (f->exact || left < 8) {
-            mcugen_mve_finish_8(f, rescale, pixels, sums, out, vctp16q((uint32_t)left));
-        } else {
+        if (left >= 8 && !f->exact) {
             mcugen_mve_finish_8_up(f, rescale, pixels, sums[0][0], out);
+        } else if (left >= 8 && f->act_min == INT8_MIN && f->act_max == INT8_MAX) {
+            mcugen_mve_finish_8_away(f, rescale, pixels, sums[0][0], out);
+        } else {
+            mcugen_mve_finish_8(f, rescale, pixels, sums, out, vctp16q((uint32_t)left));
         }
         rescale += 16;
         out += 8;
@@ -297,9 +305,9 @@ MCUGEN_MVE_SHARED void mcugen_mve_matmul(const mcugen_mve_filters *f, const int8
 }
 
 /*
- * As mcugen_mve_matmul for pixels that lie one after the other, `depth` bytes each, without reading behind the
- * last one: the last pixels go through `scratch` when depth is no multiple of 16.
- * Scratch: blocks * 16 + 16 bytes, none needed if depth is a multiple of 16.
+ * As mcugen_mve_matmul for pixels that lie one after the other, `depth` bytes each, without reading behind
+ * the last one: the last pixels go through `scratch` when depth is no multiple of 16. Scratch: blocks * 16 +
+ * 16 bytes, none needed if depth is a multiple of 16.
  */
 MCUGEN_KERNEL void mcugen_mve_matmul_dense(const mcugen_mve_filters *f, const int8_t *x, int32_t depth,
                                            int32_t pixels, int8_t *out, int8_t *scratch)

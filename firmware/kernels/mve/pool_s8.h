@@ -14,8 +14,8 @@ typedef struct {
     int32_t row_pitch, column_pitch; /* bytes */
 } mcugen_mve_area;
 
-MCUGEN_KERNEL mcugen_mve_area mcugen_mve_pool_area(const mcugen_average_pool_s8_params *p, const int8_t *input,
-                                                   int32_t y, int32_t x)
+MCUGEN_KERNEL mcugen_mve_area mcugen_mve_pool_area(const mcugen_average_pool_s8_params *p,
+                                                   const int8_t *input, int32_t y, int32_t x)
 {
     const mcugen_taps rows = mcugen_taps_inside(y, p->in_h, p->k_h, 1);
     const mcugen_taps columns = mcugen_taps_inside(x, p->in_w, p->k_w, 1);
@@ -88,8 +88,8 @@ MCUGEN_KERNEL mcugen_mve_pool_sums mcugen_mve_area_sums(const mcugen_mve_area *a
 
 /*
  * sum / count, rounded to nearest, ties away from zero; reciprocal = floor(2^31 / count) + 1. The product of
- * twice the rounded magnitude m and the reciprocal has the quotient in its high word as long as m * count < 2^31,
- * and m is at most 128.5 * count: counts up to 4,087.
+ * twice the rounded magnitude m and the reciprocal has the quotient in its high word as long as m * count <
+ * 2^31, and m is at most 128.5 * count: counts up to 4,087.
  */
 MCUGEN_KERNEL int32x4_t mcugen_mve_divide(int32x4_t sum, int32_t count, uint32_t reciprocal)
 {
@@ -100,8 +100,8 @@ MCUGEN_KERNEL int32x4_t mcugen_mve_divide(int32x4_t sum, int32_t count, uint32_t
 }
 
 /* Writes up to eight values that fit 16 bits, clamped. */
-MCUGEN_KERNEL void mcugen_mve_store_8(int8_t *output, int32x4_t even, int32x4_t odd, int32_t low, int32_t high,
-                                      mve_pred16_t lanes)
+MCUGEN_KERNEL void mcugen_mve_store_8(int8_t *output, int32x4_t even, int32x4_t odd, int32_t low,
+                                      int32_t high, mve_pred16_t lanes)
 {
     const int16x8_t y = vmovntq_s32(vmovnbq_s32(vreinterpretq_s16_s32(even), even), odd);
     const int16x8_t clamped = vminq_s16(vmaxq_s16(y, vdupq_n_s16((int16_t)low)), vdupq_n_s16((int16_t)high));

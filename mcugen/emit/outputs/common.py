@@ -10,6 +10,7 @@ from mcugen.emit.model import weight_bytes
 from mcugen.emit.render import render
 from mcugen.ir import DType, Tensor
 from mcugen.manifest import Manifest
+from mcugen.memory.liveness import io_names
 
 # C's names for the bounds of the types that quantized inputs and outputs have.
 _BOUNDS = {
@@ -52,8 +53,18 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "ram_bytes": board.ram_bytes,
         "inputs": _tensors(compiled, "input", compiled.graph.inputs),
         "outputs": _tensors(compiled, "output", compiled.graph.outputs),
+        "bound": _bound(compiled),
         "notes": [c.comment(note) for note in compiled.notes],
     }
+
+
+def _bound(compiled: Compiled) -> list[dict[str, str]]:
+    """Inputs and outputs in the caller's memory."""
+    return [
+        {"field": field, "MACRO": field.upper(), "type": compiled.graph.tensors[name].dtype.c_type}
+        for name, field in io_names(compiled.graph).items()
+        if name in compiled.memory.external
+    ]
 
 
 def is_portable(compiled: Compiled) -> bool:
