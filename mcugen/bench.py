@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mcugen import toolchain
+from mcugen import cycles, toolchain
 from mcugen.boards import load_board
 from mcugen.compile import CompileOptions, Progress, compile_for, load_quantized, silent
 from mcugen.emit.project import library_files, write_files
@@ -37,7 +37,8 @@ class BenchResult:
     """One model on one board. Instructions are of one inference; bytes as the linker placed them.
 
     code_bytes: everything in flash that the model brings but its constants; weight_bytes: its constants.
-    stack_bytes: the deepest use measured.
+    stack_bytes: the deepest use measured. modelled_cycles: of a Cortex-M4, see `cycles.cortex_m4`;
+    weighted_instructions: on cores with MVE, see `cycles.mve`; both only when asked for.
     """
 
     model: str
@@ -53,14 +54,19 @@ class BenchResult:
     stack_bytes: int
     macs: int
     layers: tuple[LayerResult, ...]
+    modelled_cycles: int | None = None
+    weighted_instructions: int | None = None
 
 
 @dataclass(frozen=True)
 class BenchJob:
+    """cycles: whether to model cycles and weigh instructions, which takes another run."""
+
     model: Path
     board: str
     options: CompileOptions
     cmsis_nn: str | None = None
+    cycles: bool = False
 
 
 def bench_all(jobs: Sequence[BenchJob], workers: int, progress: Progress = silent) -> list[BenchResult]:
@@ -93,13 +99,14 @@ def bench(job: BenchJob) -> BenchResult:
             project, manifest, board, project / "hooks.elf", hooks=True, cmsis_nn=job.cmsis_nn
         )
         per_layer = run_cases(hooked, manifest, board, case * 2).layer_instructions
+        modelled = cycles.measure(elf, manifest, board, case * 2) if job.cycles else None
         code, weights = flash_bytes(elf)
     return BenchResult(
         model=job.model.stem,
         board=board.name,
         core=board.core,
         kernels=job.options.kernels,
-        optimize="balanced",
+        optimize=job.options.optimize,
         instructions=plain.instructions,
         arena_bytes=compiled.memory.arena_bytes,
         scratch_bytes=compiled.memory.scratch_bytes,
@@ -108,6 +115,8 @@ def bench(job: BenchJob) -> BenchResult:
         stack_bytes=plain.stack_bytes,
         macs=manifest.macs,
         layers=_layer_results(manifest, per_layer),
+        modelled_cycles=modelled.total if modelled else None,
+        weighted_instructions=modelled.weighted if modelled else None,
     )
 
 
@@ -133,21 +142,39 @@ def flash_bytes(elf: Path) -> tuple[int, int]:
 
 def as_json(results: Sequence[BenchResult]) -> dict[str, Any]:
     """The documented form, see docs/BENCH.md."""
-    return {"results": [asdict(result) for result in results]}
+    return {"results": [_entry(result) for result in results]}
+
+
+def _entry(result: BenchResult) -> dict[str, Any]:
+    """A result as JSON; figures that were not asked for, or do not exist on its core, are left out."""
+    return {key: value for key, value in asdict(result).items() if value is not None}
+
+
+def modelled_columns(results: Sequence[BenchResult]) -> list[tuple[str, list[str]]]:
+    """Heading and cells, in the order of the results, of the modelled quantities that any result has."""
+    columns = [
+        ("modelled cycles", [r.modelled_cycles for r in results]),
+        ("weighted instructions", [r.weighted_instructions for r in results]),
+    ]
+    cells = [(heading, ["" if f is None else f"{f:,}" for f in figures]) for heading, figures in columns]
+    return [(heading, column) for heading, column in cells if any(column)]
 
 
 def markdown(results: Sequence[BenchResult]) -> str:
     """A table of the results."""
+    modelled = modelled_columns(results)
     lines = [
-        "| model | board | core | kernels | instructions | per MAC | arena | scratch | code | weights | stack |",
-        "|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| model | board | core | kernels | instructions | per MAC | arena | scratch | code | weights | stack |"
+        + "".join(f" {heading} |" for heading, _ in modelled),
+        "|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|" + "--:|" * len(modelled),
     ]
-    for r in results:
+    for i, r in enumerate(results):
         per_mac = f"{r.instructions / r.macs:.2f}" if r.macs else ""
         figures = (r.arena_bytes, r.scratch_bytes, r.code_bytes, r.weight_bytes, r.stack_bytes)
         lines.append(
             f"| {r.model} | {r.board} | {r.core} | {r.kernels} | {r.instructions:,} | {per_mac} | "
             + " | ".join(f"{figure:,}" for figure in figures)
             + " |"
+            + "".join(f" {column[i]} |" for _, column in modelled)
         )
     return "\n".join(lines) + "\n"

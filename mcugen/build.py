@@ -89,5 +89,5 @@ def _stack(project: Path, manifest: Manifest, board: Board, cmsis_nn: str | None
     sources = [project / manifest.sources[0]]
     if manifest.uses_cmsis_nn:
         include_dirs += cmsis_nn_include_dirs(cmsis_nn)
-    options = toolchain.CompileOptions(include_dirs)
+    options = toolchain.CompileOptions(include_dirs, optimize=manifest.compiler_flag)
     return stack.worst_stack(board, sources, options, f"{manifest.name}_run")

@@ -407,6 +407,9 @@ def bench(
     cmsis_nn: CmsisOpt = None,
     calibration: CalibrationOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
+    cycles: Annotated[
+        bool, typer.Option("--cycles", help="Add modelled Cortex-M4 cycles, or weighted MVE instructions.")
+    ] = False,
     markdown: Annotated[Optional[Path], typer.Option(help="Write the table as Markdown.")] = None,
     jobs: JobsOpt = _CPUS,
     as_json: JsonOpt = False,
@@ -416,7 +419,9 @@ def bench(
     """Measure instructions, arena, code, weights and stack in the emulator."""
     screen = Screen(as_json, quiet, verbose)
     work = [
-        benching.BenchJob(file, name, _options(kind, calibration, "minmax", "model", None), cmsis_nn)
+        benching.BenchJob(
+            file, name, _options(kind, calibration, "minmax", "model", None), cmsis_nn, cycles=cycles
+        )
         for file in _model_files(models)
         for kind in kernels or ["native"]
         for name in board or ["nrf52"]

@@ -8,14 +8,18 @@ from pathlib import Path
 
 from mcugen import frontends, passes
 from mcugen.boards import Board
+from mcugen.cmsis_nn_source import find_cmsis_nn
 from mcugen.compiled import Compiled
 from mcugen.emit.c_format import identifier
-from mcugen.errors import DoesNotFitError, InputError, McugenError
+from mcugen.errors import DoesNotFitError, InputError, McugenError, ToolError
 from mcugen.frontends import Format
 from mcugen.ir import DType, Graph, Op, Shape
-from mcugen.lowering import Kernels, Program, Step, lower
-from mcugen.memory.liveness import plan_memory
+from mcugen.lowering import Costs, Kernels, Optimize, Program, Rules, Step, lower
+from mcugen.lowering.costs import table_costs
+from mcugen.memory.liveness import external_tensors, plan_memory
+from mcugen.memory.schedule import schedule
 from mcugen.quantize import quantize_float, quantize_qdq
+from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
 Progress = Callable[[str], None]
@@ -30,9 +34,14 @@ class CompileOptions:
         means int8 for float files; "int8" or "float32".
     io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
+    optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
+    cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
     """
 
     kernels: Kernels = "native"
+    optimize: Optimize = "balanced"
+    tune: bool = False
+    cmsis_nn: str | None = None
     calibration: str | None = None
     observer: str = "minmax"
     io: str = "model"
@@ -57,7 +66,7 @@ def silent(message: str) -> None:
 
 
 def compile_model(path: Path, board: Board, options: CompileOptions, progress: Progress = silent) -> Compiled:
-    """Reads, quantizes, simplifies, lowers and plans a model for a board.
+    """Reads, quantizes, simplifies, orders, lowers and plans a model for a board.
 
     Raises the errors of each stage; DoesNotFitError when the arena is larger than the board's memory for it.
     """
@@ -91,13 +100,42 @@ def _located(where: str, path: Path) -> str:
 def compile_for(
     quantized: Quantized, source: str, board: Board, options: CompileOptions, progress: Progress = silent
 ) -> Compiled:
-    """Lowers and plans an integer graph for a board; does not check that it fits."""
+    """Orders, lowers and plans an integer graph for a board; does not check that it fits."""
+    progress("ordering the operators")
+    graph = schedule(quantized.graph, () if options.io_in_arena else external_tensors(quantized.graph))
     progress(f"choosing kernels for {board.core}")
-    program = lower(quantized.graph, board.instruction_class, options.kernels)
+    rules = kernel_rules(board, options)
+    program = lower(graph, rules, known_costs(graph, board, rules, options, progress))
     progress("planning memory")
     memory = plan_memory(program, options.io_in_arena)
     name = identifier(options.name or Path(source).stem)
     return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
+
+
+def kernel_rules(board: Board, options: CompileOptions) -> Rules:
+    """Which kernels may be chosen for a board. "auto" resorts to CMSIS-NN only where there is one."""
+    has_cmsis_nn = options.kernels == "auto" and is_cmsis_nn_here(options.cmsis_nn)
+    return Rules(board.instruction_class, options.kernels, options.optimize, has_cmsis_nn)
+
+
+def is_cmsis_nn_here(path: str | None) -> bool:
+    """Whether CMSIS-NN can be found. Raises ToolError if a path was given and it is not there."""
+    try:
+        find_cmsis_nn(path)
+    except ToolError:
+        if path:
+            raise
+        return False
+    return True
+
+
+def known_costs(
+    graph: Graph, board: Board, rules: Rules, options: CompileOptions, progress: Progress = silent
+) -> Costs | None:
+    """What kernels are chosen by: measurements with ``tune``, the core's table for "auto", else nothing."""
+    if options.tune:
+        return measured_costs(graph, board, rules, options.cmsis_nn, progress)
+    return table_costs(board.core) if options.kernels == "auto" else None
 
 
 @dataclass(frozen=True)
@@ -127,7 +165,8 @@ def inspect_model(path: Path, shapes: Mapping[str, Shape]) -> Inspected:
 
 
 def activation_peak(graph: Graph) -> int:
-    """The live-set lower bound of the activations, in bytes."""
+    """The live-set lower bound of the activations in the best order of the operators, in bytes."""
+    graph = schedule(graph)
     steps = tuple(Step(op, ()) for op in graph.ops)
     return plan_memory(Program(graph, steps, "scalar", "native")).plan.lower_bound
 

@@ -90,7 +90,8 @@ def compile_library(
         library = toolchain.compile_sources(
             board, list(source.sources), toolchain.CompileOptions(include_dirs)
         )
-    options = toolchain.CompileOptions(include_dirs, (f"{manifest.name.upper()}_HOOKS",) if hooks else ())
+    defines = (f"{manifest.name.upper()}_HOOKS",) if hooks else ()
+    options = toolchain.CompileOptions(include_dirs, defines, manifest.compiler_flag)
     return toolchain.compile_sources(board, [project / s for s in manifest.sources], options) + library
 
 

@@ -11,6 +11,7 @@ from mcugen import __version__
 from mcugen.compiled import Compiled
 from mcugen.errors import InputError
 from mcugen.ir import DType, QuantParams, Tensor
+from mcugen.lowering import Optimize
 
 FILE_NAME = "mcugen.json"
 SCHEMA = 1
@@ -64,11 +65,21 @@ class Manifest:
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     layers: tuple[LayerEntry, ...]
+    optimize: Optimize = "balanced"
     mcugen: str = __version__
     schema: int = SCHEMA
 
+    @property
+    def compiler_flag(self) -> str:
+        return compiler_flag(self.optimize)
+
     def text(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def compiler_flag(optimize: Optimize) -> str:
+    """How GCC is told to optimize generated code. More than -O2 gains nothing: the kernels do it themselves."""
+    return "-Os" if optimize == "size" else "-O2"
 
 
 def manifest_of(compiled: Compiled, project: str) -> Manifest:
@@ -80,6 +91,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         board=compiled.board.name,
         project=project,
         kernels=compiled.program.kernels,
+        optimize=compiled.program.optimize,
         instruction_class=compiled.program.instruction_class,
         uses_cmsis_nn=compiled.program.uses_cmsis_nn,
         external_io=bool(compiled.memory.external),

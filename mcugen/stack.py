@@ -18,6 +18,10 @@ _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.
 LIBRARY_BYTES = 64
 
 
+# GCC reports 0 bytes for functions written in assembly, which save registers themselves: at most so many.
+ASSEMBLY_BYTES = 88
+
+
 def worst_stack(board: Board, sources: Iterable[Path], options: toolchain.CompileOptions, root: str) -> int:
     """Bytes of stack that ``root`` and all it calls need at most: an estimate for functions of libraries.
 
@@ -41,4 +45,5 @@ def _depth(name: str, frames: dict[str, int], calls: dict[str, set[str]], above:
     if name not in frames or name in above:
         return LIBRARY_BYTES
     deepest = (_depth(callee, frames, calls, above | {name}) for callee in calls.get(name, ()))
-    return frames[name] + max(deepest, default=0)
+    own = frames[name] if frames[name] or calls.get(name) else ASSEMBLY_BYTES
+    return own + max(deepest, default=0)

@@ -20,7 +20,7 @@ settings.register_profile(
     "soak",
     database=None,
     deadline=None,
-    max_examples=5000,
+    max_examples=int(os.environ.get("MCUGEN_SOAK_EXAMPLES", "3000")),
     suppress_health_check=_HEALTH,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )

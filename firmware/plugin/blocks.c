@@ -1,11 +1,13 @@
 /*
  * A plugin for QEMU that counts how often each block of straight-line code runs in one call of a function.
  *
- * Arguments: entry=ADDRESS, the function; out=FILE. A block is what QEMU translates at once: instructions up to a
- * jump. Counting starts when the function is entered and ends when it returns to where it was called; every call
- * starts afresh, so that the last one is left. At the end FILE gets a line "complete 0" or "complete 1" (whether
- * the last call returned) and a line per block: address, instructions, address after it, executions, and how
- * often the block right behind it came next, which tells jumps taken from those not taken.
+ * Arguments: entry=ADDRESS, the function; out=FILE. A block is what QEMU translates at once: instructions up
+ * to a jump. Counting starts when the function is entered and ends when it returns to where it was called;
+ * every call starts afresh, so that the last one is left. At the end FILE gets a line "complete 0" or
+ * "complete 1" (whether the last call returned) and a line per block: address, instructions, address of the
+ * last one, executions, and how often what came next began 2 and how often 4 bytes behind that address. The
+ * reader knows the instruction's size and so which of the two means that no jump was taken. (QEMU's own size
+ * can include a look ahead at the end of a page.)
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -27,7 +29,8 @@ struct qemu_plugin_insn;
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 
 extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-                                                  void (*callback)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+                                                  void (*callback)(qemu_plugin_id_t,
+                                                                   struct qemu_plugin_tb *));
 extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
                                                  void (*callback)(unsigned int, void *),
                                                  enum qemu_plugin_cb_flags flags, void *data);
@@ -37,22 +40,21 @@ extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *instruction);
-extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *instruction);
 
 EXPORT int qemu_plugin_version = QEMU_PLUGIN_API;
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
 
 /* One translation of a block. QEMU may translate code again: then there are several of the same address. */
 struct block {
-    uint64_t start, end, instructions;
-    uint64_t executions, falls;
+    uint64_t start, last, instructions;
+    uint64_t executions, next_at_2, next_at_4;
     struct block *next;
 };
 
 static struct block *blocks;
 static const struct block *outside; /* the block before the current one, while not counting */
 static struct block *previous;      /* the block before the current one, while counting */
-static uint64_t entry, return_address;
+static uint64_t entry, call;        /* addresses of the function and of the instruction that called it */
 static bool counting, complete;
 static const char *out_path;
 
@@ -60,9 +62,10 @@ static void start_counting(void)
 {
     for (struct block *block = blocks; block != NULL; block = block->next) {
         block->executions = 0;
-        block->falls = 0;
+        block->next_at_2 = 0;
+        block->next_at_4 = 0;
     }
-    return_address = outside != NULL ? outside->end : 0; /* a call ends its block */
+    call = outside != NULL ? outside->last : 0; /* a call ends its block */
     previous = NULL;
     counting = true;
     complete = false;
@@ -74,7 +77,7 @@ static void on_execution(unsigned int cpu, void *data)
     struct block *block = data;
     if (!counting && block->start == entry) {
         start_counting();
-    } else if (counting && block->start == return_address) {
+    } else if (counting && (block->start == call + 2 || block->start == call + 4)) {
         counting = false;
         complete = true;
     }
@@ -83,8 +86,9 @@ static void on_execution(unsigned int cpu, void *data)
         return;
     }
     block->executions++;
-    if (previous != NULL && previous->end == block->start) {
-        previous->falls++;
+    if (previous != NULL) {
+        previous->next_at_2 += block->start == previous->last + 2;
+        previous->next_at_4 += block->start == previous->last + 4;
     }
     previous = block;
 }
@@ -98,9 +102,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         fputs("blocks: out of memory\n", stderr);
         abort();
     }
-    const struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, count - 1);
     block->start = qemu_plugin_tb_vaddr(tb);
-    block->end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+    block->last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, count - 1));
     block->instructions = count;
     block->next = blocks;
     blocks = block;
@@ -119,8 +122,9 @@ static void write_counts(qemu_plugin_id_t id, void *data)
     fprintf(out, "complete %d\n", complete ? 1 : 0);
     for (const struct block *block = blocks; block != NULL; block = block->next) {
         if (block->executions > 0) {
-            fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", block->start,
-                    block->instructions, block->end, block->executions, block->falls);
+            fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                    block->start, block->instructions, block->last, block->executions, block->next_at_2,
+                    block->next_at_4);
         }
     }
     if (fclose(out) != 0) {

@@ -10,13 +10,19 @@ import numpy as np
 
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
+from mcugen.emit.layers import Argument, LayerFunction
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
+from mcugen.lowering import KernelCall, Step
 from mcugen.memory.liveness import ALIGNMENT
 from mcugen.memory.problem import align_up
-from mcugen.lowering import KernelCall, Step
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
+
+_KERNELS_TITLES = {
+    False: "layers: kernels with literal parameters; layers of equal parameters share one --------------------",
+    True: "layers: one copy of each kernel, with what differs between its calls as arguments ----------------",
+}
 
 # Kernels that take elements of any type.
 _UNTYPED = frozenset({"pad", "copy_rows", "gather", "table_8"})
@@ -44,27 +50,22 @@ class _Constants:
         return sum(data.nbytes for data, _ in self.arrays.values())
 
 
-@dataclass(frozen=True)
-class _Argument:
-    """A parameter of a layer's function."""
-
-    type: str
-    name: str
-
-    def declaration(self) -> str:
-        return f"{self.type}{'' if self.type.endswith('*') else ' '}{self.name}"
-
-
 @dataclass
 class _Emitter:
     compiled: Compiled
     constants: _Constants = field(init=False)
-    instances: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    functions: dict[Any, LayerFunction] = field(init=False)
 
     def __post_init__(self) -> None:
         self.constants = _Constants(self.compiled.name)
+        self.functions = self._functions()
 
     # Layers
+
+    @property
+    def shares(self) -> bool:
+        """Whether calls with different parameters share one copy of a kernel."""
+        return self.compiled.program.optimize == "size"
 
     def layers(self) -> list[dict[str, Any]]:
         """One record per step that has calls."""
@@ -73,8 +74,7 @@ class _Emitter:
 
     def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
         calls = [
-            c.hanging(f"{self._instance(call)}(", self._values(index, k, time, call), ");", indent=4)
-            for k, call in enumerate(step.calls)
+            self._statement(call, self._values(index, k, time, call)) for k, call in enumerate(step.calls)
         ]
         return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "calls": calls}
 
@@ -96,26 +96,31 @@ class _Emitter:
         effort = f"; {macs} MACs" if macs else ""
         return [c.comment(step.op.origin or step.op.kind), f"{reads} -> {writes}{effort}"]
 
-    def _instance(self, call: KernelCall) -> str:
-        """The name of the layer function for a call; made when no earlier layer has the same one."""
-        arguments = self._arguments(call)
-        key = (call.function, call.params, tuple(arguments))
-        if key not in self.instances:
-            base = c.identifier(f"{call.kernel}_{call.label}")
-            used = {i["name"] for i in self.instances.values()}
-            name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
-            self.instances[key] = {
-                "name": name,
-                "signature": c.hanging(
-                    f"MCUGEN_LAYER void {name}(", [a.declaration() for a in arguments], ")"
-                ),
-                "struct": call.struct,
-                "fields": [f".{k} = {c.literal(v)}," for k, v in call.params],
-                "call": c.hanging(f"{call.function}(", ["&p", *(a.name for a in arguments)], ");", indent=4),
-            }
-        return str(self.instances[key]["name"])
+    def _statement(self, call: KernelCall, values: list[str]) -> list[str]:
+        """The call of a layer's function within run()."""
+        function = self.functions[self._key(call)]
+        return c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=4)
 
-    def _arguments(self, call: KernelCall) -> list[_Argument]:
+    def _key(self, call: KernelCall) -> Any:
+        """Calls with equal keys share a function."""
+        arguments = tuple(self._arguments(call))
+        return (call.function, arguments, () if self.shares else call.params)
+
+    def _functions(self) -> dict[Any, LayerFunction]:
+        """The functions of all layers."""
+        calls: dict[Any, list[KernelCall]] = {}
+        for call in self.compiled.program.calls:
+            calls.setdefault(self._key(call), []).append(call)
+        functions: dict[Any, LayerFunction] = {}
+        used: set[str] = set()
+        for key, group in calls.items():
+            base = f"{group[0].kernel}_{group[0].label}"
+            if len({call.params for call in group}) > 1:
+                base = group[0].function.removeprefix("mcugen_")
+            functions[key] = LayerFunction.of(_unused(c.identifier(base), used), group, self._arguments(group[0]))
+        return functions
+
+    def _arguments(self, call: KernelCall) -> list[Argument]:
         tensors = self.compiled.graph.tensors
 
         def pointer(name: str, const: bool) -> str:
@@ -123,12 +128,12 @@ class _Emitter:
             return f"{'const ' if const else ''}{element} *"
 
         inputs = ["input"] if len(call.inputs) == 1 else [f"input_{i}" for i in range(len(call.inputs))]
-        arguments = [_Argument(pointer(n, True), a) for n, a in zip(call.inputs, inputs, strict=True)]
-        arguments += [_Argument(f"const {c.C_TYPES[k.data.dtype.name]} *", k.role) for k in call.constants]
-        arguments += [_Argument(pointer(n, False), "state") for n in call.states]
-        arguments += [_Argument(pointer(n, False), "output") for n in call.outputs]
+        arguments = [Argument(pointer(n, True), a) for n, a in zip(call.inputs, inputs, strict=True)]
+        arguments += [Argument(f"const {c.C_TYPES[k.data.dtype.name]} *", k.role) for k in call.constants]
+        arguments += [Argument(pointer(n, False), "state") for n in call.states]
+        arguments += [Argument(pointer(n, False), "output") for n in call.outputs]
         if call.scratch is not None:
-            arguments.append(_Argument("void *", "scratch"))
+            arguments.append(Argument("void *", "scratch"))
         return arguments
 
     def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
@@ -250,6 +255,13 @@ class _Emitter:
         ]
 
 
+def _unused(base: str, used: set[str]) -> str:
+    """``base``, numbered if it is in use; from now on it is."""
+    name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
+    used.add(name)
+    return name
+
+
 def _initializer(values: Iterable[str]) -> str:
     return f"{{{', '.join(values)}}}"
 
@@ -368,7 +380,8 @@ def _source_records(
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
-        "instances": list(emitter.instances.values()),
+        "functions": [function.record() for function in emitter.functions.values()],
+        "kernels_title": _KERNELS_TITLES[emitter.shares],
         "states": states,
         "layers": layers,
         "input_places": emitter.places(graph.inputs),

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from mcugen.ir import Graph, Op
-from mcugen.lowering import cmsis_nn, native
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.variant import InstructionClass, Variant
+from mcugen.lowering.choice import Choice, Costs, Kernels, Rules, choose
+from mcugen.lowering.variant import InstructionClass, Optimize
 
-Kernels: TypeAlias = Literal["native", "cmsis-nn", "auto"]
-
-__all__ = ["Constant", "KernelCall", "Kernels", "Program", "Step", "lower"]
+__all__ = ["Constant", "Costs", "KernelCall", "Kernels", "Optimize", "Program", "Rules", "Step", "lower"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operator and the kernel calls that compute it, in order; no calls for an alias."""
+    """One operator and the kernel calls that compute it, in order; no calls for an alias.
+
+    reasons: why each call's kernel was chosen.
+    """
 
     op: Op
     calls: tuple[KernelCall, ...]
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Program:
     steps: tuple[Step, ...]
     instruction_class: InstructionClass
     kernels: Kernels
+    optimize: Optimize = "balanced"
 
     @property
     def calls(self) -> tuple[KernelCall, ...]:
@@ -41,24 +44,19 @@ class Program:
         return any(call.header.startswith("cmsis_nn/") for call in self.calls)
 
 
-def lower(graph: Graph, instruction_class: InstructionClass, kernels: Kernels = "native") -> Program:
-    """The program for a quantized graph whose operators all passed their checks."""
-    steps = tuple(
-        Step(
-            op,
-            tuple(
-                choose(call, instruction_class, kernels).specialise(call) for call in op.lower(graph.tensors)
-            ),
-        )
-        for op in graph.ops
-    )
-    return Program(graph, steps, instruction_class, kernels)
+def lower(graph: Graph, rules: Rules, costs: Costs | None = None) -> Program:
+    """The program for a quantized graph whose operators all passed their checks.
+
+    costs: what tells candidates apart; without it the preferred candidate is taken.
+    """
+    contracts = [op.lower(graph.tensors) for op in graph.ops]
+    choices = iter(choose([call for calls in contracts for call in calls], rules, costs))
+    steps = tuple(_step(op, calls, choices) for op, calls in zip(graph.ops, contracts, strict=True))
+    return Program(graph, steps, rules.instruction_class, rules.kernels, rules.optimize)
 
 
-def choose(call: KernelCall, instruction_class: InstructionClass, kernels: Kernels) -> Variant:
-    """The best variant of the provider asked for; native scalar kernels cover every contract."""
-    if kernels == "cmsis-nn":
-        from_library = cmsis_nn.candidates(call, instruction_class)
-        if from_library:
-            return from_library[0]
-    return native.candidates(call, instruction_class)[0]
+def _step(op: Op, calls: tuple[KernelCall, ...], choices: Iterator[Choice]) -> Step:
+    """The step of an operator, whose calls take the next choices."""
+    taken = [next(choices) for _ in calls]
+    own = tuple(choice.variant.specialise(call) for choice, call in zip(taken, calls, strict=True))
+    return Step(op, own, tuple(choice.reason for choice in taken))

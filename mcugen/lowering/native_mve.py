@@ -181,14 +181,14 @@ _CONVOLUTIONS = (
         "mve",
         _is_pointwise,
         prepare_pointwise,
-        rank=32,
+        rank=102,
         struct=_CONV_STRUCT,
     ),
     Variant(
-        "conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=31, struct=_CONV_STRUCT
+        "conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=101, struct=_CONV_STRUCT
     ),
     Variant(
-        "conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=30, struct=_CONV_STRUCT
+        "conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=100, struct=_CONV_STRUCT
     ),
 )
 
@@ -208,7 +208,7 @@ _FULLY_CONNECTED = (
         "mve",
         _no_left_shift,
         prepare_fully_connected,
-        rank=30,
+        rank=100,
         struct="mcugen_fully_connected_s8_mve_params",
     ),
 )
@@ -233,7 +233,7 @@ def _taps_by_word(weights: IntArray) -> IntArray:
     quads = -(-k_h // _QUAD)
     padded = np.pad(weights, ((0, quads * _QUAD - k_h), (0, 0), (0, 0)))
     by_word = padded.reshape(quads, _QUAD, k_w, channels).transpose(3, 0, 2, 1)
-    return by_word.reshape(channels, quads * k_w, _QUAD)
+    return np.asarray(by_word.reshape(channels, quads * k_w, _QUAD))
 
 
 def _depthwise_weights(call: KernelCall) -> IntArray:
@@ -247,7 +247,7 @@ def _with_rescale(call: KernelCall, taps: IntArray) -> Constant:
     bias = folded_bias(call, _depthwise_weights(call).reshape(-1, channels).T)
     rows = np.stack([bias, multiplier, np.where(multiplier == 0, -1, shift)], axis=1).astype("<i4")
     filters = np.concatenate([taps.astype(np.int8), rows.view(np.int8)], axis=1)
-    return Constant("filters", filters.reshape(-1))
+    return Constant("weights", filters.reshape(-1))
 
 
 def _exactness(call: KernelCall) -> int:
@@ -359,9 +359,9 @@ _DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
 _DEPTHWISE = tuple(
     Variant("depthwise_conv2d_s8", name, _DEPTHWISE_HEADER, "mve", applies, prepare, rank, _DEPTHWISE_STRUCT)
     for name, applies, prepare, rank in (
-        ("mve", _no_left_shift, prepare_depthwise, 30),
-        ("mve_row", _fits_row_windows, prepare_row_windows, 31),
-        ("mve_3x3", _fits_tiles, prepare_tiles, 32),
+        ("mve", _no_left_shift, prepare_depthwise, 100),
+        ("mve_row", _fits_row_windows, prepare_row_windows, 101),
+        ("mve_3x3", _fits_tiles, prepare_tiles, 102),
     )
 ) + (
     Variant(
@@ -371,7 +371,7 @@ _DEPTHWISE = tuple(
         "mve",
         _fits_one_channel,
         prepare_one_channel,
-        rank=33,
+        rank=103,
         struct=_CONV_STRUCT,
     ),
 )
@@ -410,13 +410,16 @@ def _outputs_of_pairs(call: KernelCall, sign: int) -> IntArray:
     )
     total = wide_a[:, None] + sign * wide_b[None, :]
     scaled = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
-    return np.clip(scaled + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
+    return np.asarray(
+        np.clip(scaled + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
+    )
 
 
 def _real_factor(call: KernelCall, name: str) -> float:
     """About how much the output grows with one input."""
     shift = call.param(f"{name}_shift") + call.param("out_shift") + LEFT_SHIFT
-    return float(call.param(f"{name}_multiplier")) * float(call.param("out_multiplier")) * 2.0 ** (shift - 62)
+    product = int(call.param(f"{name}_multiplier")) * int(call.param("out_multiplier"))
+    return float(product * 2.0 ** float(shift - 62))
 
 
 def _constant_for(factors: tuple[int, int], outputs: IntArray, bounds: tuple[int, int]) -> int | None:
@@ -473,15 +476,15 @@ _ELEMENTWISE = (
     *(
         Variant(
             kernel, "mve_linear", _ELEMENTWISE_HEADER, "mve", _is_linear, prepare_linear,
-            rank=31, struct=f"mcugen_{kernel}_mve_linear_params",
+            rank=101, struct=f"mcugen_{kernel}_mve_linear_params",
         )
         for kernel in ("add_s8", "sub_s8")
     ),
     *(
-        Variant(kernel, "mve", _ELEMENTWISE_HEADER, "mve", _is_flat, rank=30)
+        Variant(kernel, "mve", _ELEMENTWISE_HEADER, "mve", _is_flat, rank=100)
         for kernel in ("add_s8", "sub_s8", "mul_s8")
     ),
-    Variant("table_8", "mve", _ELEMENTWISE_HEADER, "mve", rank=30),
+    Variant("table_8", "mve", _ELEMENTWISE_HEADER, "mve", rank=100),
 )  # fmt: skip
 
 
@@ -502,9 +505,9 @@ def _keeps_channels(call: KernelCall) -> bool:
 _POOL_HEADER = "mve/pool_s8.h"
 
 _POOLS = (
-    Variant("average_pool_s8", "mve", _POOL_HEADER, "mve", _average_fits, rank=30),
-    Variant("max_pool_s8", "mve", _POOL_HEADER, "mve", rank=30),
-    Variant("mean_s8", "mve", _POOL_HEADER, "mve", _keeps_channels, rank=30),
+    Variant("average_pool_s8", "mve", _POOL_HEADER, "mve", _average_fits, rank=100),
+    Variant("max_pool_s8", "mve", _POOL_HEADER, "mve", rank=100),
+    Variant("mean_s8", "mve", _POOL_HEADER, "mve", _keeps_channels, rank=100),
 )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering.call import Constant, KernelCall
+from mcugen.lowering.native_dsp import _flat_affine, prepare_add
 from mcugen.lowering.variant import Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -210,4 +211,146 @@ def depthwise_call(call: KernelCall, scaling: int, rounding: int, constants: tup
     )  # fmt: skip
 
 
-V6M_VARIANTS: tuple[Variant, ...] = ()
+# ---- the variants ----------------------------------------------------------------------------------------
+
+# Accumulators must be below these magnitudes for a multiplier in so many pieces (requantize.h).
+_PIECE_LIMITS = {2: 2**16 - 2, 3: 2**21 - 2**11}
+
+
+def _signed_low(x: IntArray, bits: int) -> IntArray:
+    """The low bits, as a number around zero."""
+    return ((x + (1 << (bits - 1))) & ((1 << bits) - 1)) - (1 << (bits - 1))
+
+
+def _pieces(multiplier: IntArray, count: int) -> list[IntArray]:
+    """The multiplier cut into 2 or 3, highest first."""
+    if count == 2:
+        low = _signed_low(multiplier, 16)
+        return [(multiplier - low) >> 16, low]
+    low = _signed_low(multiplier, 10)
+    rest = (multiplier - low) >> 10
+    middle = _signed_low(rest, 11)
+    return [(rest - middle) >> 11, middle, low]
+
+
+def requant_table(channels: Channels) -> tuple[Array, int, int]:
+    """Rows per channel, and the values of ``scaling`` and ``rounding`` that go with them."""
+    constant, outputs = channels.constant_outputs()
+    largest, least, most = variable_range(channels, constant)
+    count = next((n for n, limit in _PIECE_LIMITS.items() if largest < limit), None)
+    if count is None or least < -_MAX_RIGHT_SHIFT or most > -1:
+        return table([channels.bias, channels.shift, channels.multiplier]), 1, EXACT
+    # Of a constant channel the weights are taken as zeros: four times the output scaled by 1/2, then shifted by 1.
+    right = np.where(constant, 1, -channels.shift)
+    bias = np.where(constant, 4 * (outputs - channels.out_offset), channels.bias)
+    multiplier = np.where(constant, 2**30, channels.multiplier)
+    return table([bias, right, *_pieces(multiplier, count)]), count, channels.rounding
+
+
+def without_constant_channels(weights: IntArray, channels: Channels) -> IntArray:
+    """The weights with zeros for channels whose output is constant."""
+    return np.where(channels.constant_outputs()[0][:, None], 0, weights)
+
+
+def by_groups(weights: IntArray, size: int) -> IntArray:
+    """[channels, K] as [groups, K, size], zeros for the channels that are missing."""
+    channels, k = weights.shape
+    whole = np.pad(weights, ((0, -channels % size), (0, 0)))
+    return whole.reshape(-1, size, k).transpose(0, 2, 1)
+
+
+def offset_bytes(weights: IntArray) -> Array:
+    """Weights plus 128, as bytes."""
+    return np.ascontiguousarray((weights + 128).astype(np.uint8)).reshape(-1).view(np.int8)
+
+
+def prepare_convolution(call: KernelCall) -> KernelCall:
+    described = channels_of(call, conv_weights(call))
+    weights = without_constant_channels(conv_weights(call), described)
+    chunk = chunk_taps(weights)
+    padded = as_taps(weights, chunk)
+    taps = padded.shape[1]
+    requant, scaling, rounding = requant_table(described)
+    constants = (Constant("weights", offset_bytes(by_groups(padded, 2))), Constant("requant", requant))
+    scratch = 8 * (taps // chunk + taps) + 3 * weights.shape[1]
+    return conv_call(call, chunk, taps, scaling, rounding, constants, scratch)
+
+
+def prepare_one_channel(call: KernelCall) -> KernelCall:
+    return prepare_convolution(as_convolution(call))
+
+
+def prepare_rows(call: KernelCall) -> KernelCall:
+    return prepare_convolution(rows_as_convolution(call))
+
+
+def prepare_depthwise(call: KernelCall) -> KernelCall:
+    described = channels_of(call, depthwise_weights(call))
+    weights = without_constant_channels(depthwise_weights(call), described)
+    requant, scaling, rounding = requant_table(described)
+    constants = (Constant("weights", weights.astype(np.int8).reshape(-1)), Constant("requant", requant))
+    return depthwise_call(call, scaling, rounding, constants)
+
+
+def bias_and_scales(requant: Array, channels: int) -> tuple[Array, Array]:
+    """Rows of a table apart: the biases, and the scales [channels, words], one only if all are equal."""
+    rows = requant.reshape(channels, -1)
+    biases, scales = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1:])
+    return biases, scales[:1] if (scales == scales[0]).all() else scales
+
+
+def prepare_fully_connected(call: KernelCall) -> KernelCall:
+    original = call.constant("weights").astype(np.int64)
+    described = channels_of(call, original)
+    weights = as_taps(without_constant_channels(original, described), 4)
+    requant, scaling, rounding = requant_table(described)
+    biases, scales = bias_and_scales(requant, len(weights))
+    return call.replace(
+        params=(
+            ("rows", call.param("rows")), ("in_n", call.param("in_n")), ("out_n", call.param("out_n")),
+            ("taps", weights.shape[1]), ("per_channel", int(len(scales) > 1)),
+            ("scaling", scaling), ("rounding", rounding),
+            ("out_offset", call.param("out_offset")),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        ),
+        constants=(
+            Constant("weights", offset_bytes(by_groups(weights, 4))),
+            Constant("bias", biases), Constant("scale", scales.reshape(-1)),
+        ),
+        scratch=4 * weights.shape[1],
+    )  # fmt: skip
+
+
+is_affine_add = _flat_affine
+
+_CONV, _CONV_STRUCT = "v6m/conv2d_s8.h", "mcugen_lanes_conv_params"
+
+V6M_VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "conv2d_s8", "v6m", _CONV, "v6m",
+        applies=ungrouped, prepare=prepare_convolution, rank=3, struct=_CONV_STRUCT,
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "v6m_one_channel", _CONV, "v6m",
+        applies=one_channel, prepare=prepare_one_channel, rank=4, struct=_CONV_STRUCT,
+    ),
+    Variant(
+        "depthwise_conv2d_s8", "v6m", "v6m/depthwise_conv2d_s8.h", "v6m",
+        applies=plain_depthwise, prepare=prepare_depthwise, rank=3, struct="mcugen_lanes_depthwise_params",
+    ),
+    Variant(
+        "fully_connected_s8", "v6m", "v6m/fully_connected_s8.h", "v6m",
+        prepare=prepare_fully_connected, rank=3, struct="mcugen_v6m_fully_connected_params",
+    ),
+    Variant(
+        "fully_connected_s8", "v6m_rows", _CONV, "v6m",
+        applies=has_rows(3), prepare=prepare_rows, rank=4, struct=_CONV_STRUCT,
+    ),
+    *(
+        Variant(
+            kernel, "v6m", "v6m/add_s8.h", "v6m",
+            applies=is_affine_add, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
+        )
+        for kernel in ("add_s8", "sub_s8")
+    ),
+)  # fmt: skip

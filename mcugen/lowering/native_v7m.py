@@ -14,6 +14,8 @@ from mcugen.lowering.native_v6m import (
     Channels,
     as_convolution,
     as_taps,
+    bias_and_scales,
+    by_groups,
     channels_of,
     chunk_taps,
     conv_call,
@@ -21,8 +23,10 @@ from mcugen.lowering.native_v6m import (
     depthwise_call,
     depthwise_weights,
     has_rows,
+    is_affine_add,
     one_channel,
     plain_depthwise,
+    prepare_add,
     rows_as_convolution,
     table,
     ungrouped,
@@ -34,6 +38,8 @@ _MAX_RIGHT_SHIFT = 22
 _LARGEST_SUM = 2**30
 _TAP_BYTES = 16
 _PIXELS = 6
+_INT16_SUMS = 257  # bytes whose sum always fits 16 bits
+_FEW_CHANNELS = 20  # of a fully connected layer, where groups of four save filling up to eight
 
 
 def requant_table(channels: Channels) -> tuple[Array, int]:
@@ -80,6 +86,28 @@ def prepare_depthwise(call: KernelCall) -> KernelCall:
     return depthwise_call(call, 0, rounding, constants)
 
 
+def prepare_fully_connected(call: KernelCall) -> KernelCall:
+    weights = call.constant("weights").astype(np.int64)
+    requant, rounding = requant_table(channels_of(call, weights))
+    biases, scales = bias_and_scales(requant, len(weights))
+    group = 4 if len(weights) <= _FEW_CHANNELS and (len(weights) - 1) % 8 < 4 else 8
+    streamed = np.ascontiguousarray(by_groups(weights, group).astype(np.int8)).reshape(-1)
+    return call.replace(
+        params=(
+            ("rows", call.param("rows")), ("in_n", call.param("in_n")), ("out_n", call.param("out_n")),
+            ("group", group), ("per_channel", int(len(scales) > 1)),
+            ("rounding", rounding), ("out_offset", call.param("out_offset")),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        ),
+        constants=(Constant("weights", streamed), Constant("bias", biases), Constant("scale", scales.reshape(-1))),
+    )  # fmt: skip
+
+
+def _small_window_of_quads(call: KernelCall) -> bool:
+    """Whether unsigned sums of a window fit 16 bits, and channels come in fours."""
+    return bool(call.param("k_h") * call.param("k_w") <= _INT16_SUMS and call.param("in_c") % 4 == 0)
+
+
 _CONV, _CONV_STRUCT = "v7m/conv2d_s8.h", "mcugen_lanes_conv_params"
 
 V7M_VARIANTS: tuple[Variant, ...] = (
@@ -96,7 +124,19 @@ V7M_VARIANTS: tuple[Variant, ...] = (
         applies=plain_depthwise, prepare=prepare_depthwise, rank=6, struct="mcugen_lanes_depthwise_params",
     ),
     Variant(
+        "fully_connected_s8", "v7m", "v7m/fully_connected_s8.h", "v7m",
+        prepare=prepare_fully_connected, rank=6, struct="mcugen_v7m_fully_connected_params",
+    ),
+    Variant(
         "fully_connected_s8", "v7m_rows", _CONV, "v7m",
         applies=has_rows(4), prepare=prepare_rows, rank=7, struct=_CONV_STRUCT,
     ),
+    *(
+        Variant(
+            kernel, "v7m", "v7m/add_s8.h", "v7m",
+            applies=is_affine_add, prepare=prepare_add, rank=6, struct="mcugen_v6m_add_params",
+        )
+        for kernel in ("add_s8", "sub_s8")
+    ),
+    Variant("average_pool_s8", "v7m", "v7m/pool_s8.h", "v7m", applies=_small_window_of_quads, rank=6),
 )  # fmt: skip

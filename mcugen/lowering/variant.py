@@ -17,12 +17,12 @@ INSTRUCTION_CLASSES: tuple[InstructionClass, ...] = ("scalar", "v6m", "v7m", "ds
 
 Optimize: TypeAlias = Literal["size", "balanced", "speed"]
 
-# size: one copy of a kernel for all layers that it can compute; balanced: kernels specialised for each set of
-# parameters; speed: also variants that pay for time with flash, such as Winograd's larger weights.
+# size: one copy of each kernel, in which only what all its layers have in common is literal; balanced: a copy for
+# each set of parameters, all literal; speed: also variants that pay for time with flash, such as Winograd's weights.
 LEVELS: tuple[Optimize, ...] = ("size", "balanced", "speed")
 # For Variant.levels of those variants; give them a higher rank than what they replace.
 SPEED_ONLY: frozenset[Optimize] = frozenset({"speed"})
-# For variants that only make sense with literal parameters, or that are another form of a general one.
+# For variants that only make sense with literal parameters, or to which a more general one comes close.
 NOT_FOR_SIZE: frozenset[Optimize] = frozenset({"balanced", "speed"})
 
 

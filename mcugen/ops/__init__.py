@@ -16,6 +16,7 @@ from mcugen.ops.pool2d import AveragePool2D, MaxPool2D
 from mcugen.ops.quantize import Dequantize, Quantize
 from mcugen.ops.softmax import Softmax
 from mcugen.ops.svdf import Svdf
+from mcugen.ops.table import Table
 
 OPS: tuple[type[Op], ...] = (
     Add,
@@ -41,6 +42,7 @@ OPS: tuple[type[Op], ...] = (
     StridedSlice,
     Sub,
     Svdf,
+    Table,
     Tanh,
     Transpose,
 )
@@ -70,6 +72,7 @@ __all__ = [
     "StridedSlice",
     "Sub",
     "Svdf",
+    "Table",
     "Tanh",
     "Transpose",
 ]

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from mcugen.ir import Graph
 from mcugen.passes.cancel_transposes import cancel_transposes
+from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.passes.expand_batch_norm import expand_batch_norm
 from mcugen.passes.fold_batch_norm import fold_batch_norm
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
+from mcugen.passes.fuse_clamps import fuse_clamps
+from mcugen.passes.fuse_tables import fuse_tables
+from mcugen.passes.mean_to_pool import mean_to_pool
+from mcugen.passes.merge_duplicates import merge_duplicates
 from mcugen.passes.merge_pad import merge_pad
+from mcugen.passes.remove_constant_channels import remove_constant_channels
 from mcugen.passes.remove_dead import remove_dead
 from mcugen.passes.remove_identities import remove_identities
 from mcugen.verify_ir import GraphError, verify
 
-__all__ = ["FLOAT_PIPELINE", "INTEGER_PIPELINE", "Pass", "fold_constants", "remove_dead", "run_passes"]
+__all__ = [
+    "FLOAT_PIPELINE",
+    "INTEGER_PIPELINE",
+    "Pass",
+    "PassResult",
+    "Saving",
+    "apply_passes",
+    "drop_softmax",
+    "fold_constants",
+    "pass_names",
+    "remove_dead",
+    "run_passes",
+]
 
 Pass: TypeAlias = Callable[[Graph], Graph]
 
@@ -33,36 +53,109 @@ FLOAT_PIPELINE: tuple[Pass, ...] = (
     fuse_activation,
     cancel_transposes,
     fold_transpose_into_fc,
-    remove_dead,
 )
 INTEGER_PIPELINE: tuple[Pass, ...] = (
     remove_dead,
     fold_constants,
     remove_identities,
+    merge_duplicates,
     merge_pad,
     fuse_activation,
+    fuse_tables,
+    fuse_clamps,
+    mean_to_pool,
     cancel_transposes,
     fold_transpose_into_fc,
-    remove_dead,
+    remove_constant_channels,
 )
 
 
-def run_passes(graph: Graph, pipeline: Sequence[Pass], dump: Path | None = None, label: str = "") -> Graph:
-    """The graph after all passes of a pipeline, verified before the first and after each.
+# Passes of a pipeline may enable each other, so that it runs again until nothing changes, at most this often.
+MAX_ROUNDS = 8
 
-    dump: a folder that receives the graph as text after every pass.
+
+@dataclass(frozen=True)
+class Saving:
+    """What one pass took out of a graph, over all rounds; less than nothing is what it added.
+
+    macs: multiply-accumulates per inference; constant_bytes: weights, biases and tables; ops: operators.
+    """
+
+    name: str
+    macs: int
+    constant_bytes: int
+    ops: int
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """The graph after a pipeline, and what each pass of it saved, in the order of the pipeline."""
+
+    graph: Graph
+    savings: tuple[Saving, ...]
+
+
+def run_passes(
+    graph: Graph,
+    pipeline: Sequence[Pass],
+    dump: Path | None = None,
+    label: str = "",
+    disabled: frozenset[str] = frozenset(),
+) -> Graph:
+    """The graph of :func:`apply_passes`."""
+    return apply_passes(graph, pipeline, dump, label, disabled).graph
+
+
+def apply_passes(
+    graph: Graph,
+    pipeline: Sequence[Pass],
+    dump: Path | None = None,
+    label: str = "",
+    disabled: frozenset[str] = frozenset(),
+) -> PassResult:
+    """Runs a pipeline until it changes nothing, verifying the graph before the first pass and after each.
+
+    dump: a folder that receives the graph as text after every pass of the first round, and every change later.
+    disabled: names of passes to leave out.
     Raises GraphError naming the pass and those before it when a pass breaks an invariant.
     """
     _verified(graph, "the front-end", [])
+    enabled = [p for p in pipeline if p.__name__ not in disabled]
+    sizes: dict[str, Counter[str]] = {p.__name__: Counter() for p in enabled}
     done: list[str] = []
-    for index, transform in enumerate(pipeline):
-        graph = transform(graph)
-        _verified(graph, transform.__name__, done)
-        done.append(transform.__name__)
-        if dump is not None:
-            dump.mkdir(parents=True, exist_ok=True)
-            (dump / f"{label}{index:02d}_{transform.__name__}.txt").write_text(str(graph), encoding="utf-8")
-    return graph
+    for round_number in range(MAX_ROUNDS):
+        start = str(graph)
+        for transform in enabled:
+            name, before = transform.__name__, graph
+            graph = transform(graph)
+            _verified(graph, name, done)
+            _count(sizes[name], before, graph)
+            if dump is not None and (round_number == 0 or str(graph) != str(before)):
+                _write(dump / f"{label}{len(done):02d}_{name}.txt", graph)
+            done.append(name)
+        if str(graph) == start:
+            break
+    return PassResult(graph, tuple(Saving(name, **counts) for name, counts in sizes.items()))
+
+
+def pass_names() -> tuple[str, ...]:
+    """The names of all passes of the pipelines, for ``disabled``."""
+    return tuple(dict.fromkeys(p.__name__ for p in (*FLOAT_PIPELINE, *INTEGER_PIPELINE)))
+
+
+def _count(saved: Counter[str], before: Graph, after: Graph) -> None:
+    saved["macs"] += before.macs() - after.macs()
+    saved["constant_bytes"] += _constant_bytes(before) - _constant_bytes(after)
+    saved["ops"] += len(before.ops) - len(after.ops)
+
+
+def _constant_bytes(graph: Graph) -> int:
+    return sum(t.bytes for t in graph.constants())
+
+
+def _write(path: Path, graph: Graph) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(graph), encoding="utf-8")
 
 
 def _verified(graph: Graph, maker: str, before: list[str]) -> None:

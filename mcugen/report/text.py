@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from mcugen.bench import BenchResult
+from mcugen.bench import BenchResult, modelled_columns
 from mcugen.boards import Board, Memory
 from mcugen.build import Built
 from mcugen.compile import is_float_model
@@ -21,8 +21,11 @@ def thousands(value: float) -> str:
 
 
 def kib(value: int) -> str:
-    """Bytes, with KiB beside them from one KiB on."""
-    return f"{value:,} B" if value < 1024 else f"{value:,} B ({value / 1024:.1f} KiB)"
+    """Bytes, with KiB or MiB beside them from one KiB on."""
+    if value < 1024:
+        return f"{value:,} B"
+    number, unit = (value / 1024, "KiB") if value < 1 << 20 else (value / (1 << 20), "MiB")
+    return f"{value:,} B ({number:.1f} {unit})"
 
 
 def plain_table(*headers: str, right: Iterable[int] = (), title: str | None = None) -> Table:
@@ -189,11 +192,15 @@ def bench_table(results: Sequence[BenchResult]) -> Table:
         "model", "board", "core", "kernels", "instructions", "per MAC", "arena", "scratch", "code", "weights", "stack",
         right=range(4, 11),
     )  # fmt: skip
-    for r in results:
+    modelled = modelled_columns(results)
+    for heading, _ in modelled:
+        table.add_column(heading, justify="right", overflow="fold")
+    for i, r in enumerate(results):
         per_mac = f"{r.instructions / r.macs:.2f}" if r.macs else ""
         table.add_row(
             r.model, r.board, r.core, r.kernels, thousands(r.instructions), per_mac, thousands(r.arena_bytes),
             thousands(r.scratch_bytes), thousands(r.code_bytes), thousands(r.weight_bytes), thousands(r.stack_bytes),
+            *(column[i] for _, column in modelled),
         )  # fmt: skip
     return table
 

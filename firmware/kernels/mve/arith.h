@@ -8,8 +8,13 @@
 
 #include "../common/compiler.h"
 
-/* Code that gains nothing from literal parameters: one copy serves all layers. */
+/* Code that gains nothing from literal parameters: one copy serves all layers. Optimized even in a debugging
+ * build: without that GCC finds too few registers for the assembly in it. */
+#ifdef __clang__
+#define MCUGEN_MVE_SHARED static __attribute__((noinline, unused))
+#else
 #define MCUGEN_MVE_SHARED static __attribute__((noinline, noclone, unused, optimize("O2")))
+#endif
 
 /* x / 2^-shift for shift <= 0 per lane, rounded to nearest, ties away from zero. The vector shift rounds ties
  * up, so negative values are made one smaller first where there is a shift at all. */

@@ -68,7 +68,7 @@ MCUGEN_KERNEL void mcugen_v7m_multiply(const mcugen_lanes_conv_params *p, const 
             mcugen_lanes_add_to(sums, s[0]);
             mcugen_lanes_add_to(sums + MCUGEN_LANES, s[1]);
         }
-        const mcugen_v7m_row row = mcugen_v7m_load_row(requant);
+        const mcugen_v7m_row row = mcugen_v7m_load_row(requant[0], requant + 1);
 #pragma GCC unroll 6
         for (int32_t i = 0; i < MCUGEN_V7M_PIXELS; i++) {
             output[mcugen_min(i, pixels - 1) * p->out_c] = mcugen_v7m_requantize(out, sums[i], row);

@@ -139,7 +139,8 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_v7m(const mcugen_lanes_depthwise_p
     for (int32_t first = 0; first < p->out_h; first += MCUGEN_LANES * p->rows) {
         const mcugen_bands bands = mcugen_bands_from(p, first);
         for (int32_t c = 0; c < p->channels; c++) {
-            const mcugen_v7m_row row = mcugen_v7m_load_row(requant + MCUGEN_V7M_ROW_WORDS * c);
+            const int32_t *const words = requant + MCUGEN_V7M_ROW_WORDS * c;
+            const mcugen_v7m_row row = mcugen_v7m_load_row(words[0], words + 1);
             mcugen_plane_fill(p, plane, input + c, outside, bands);
             for (int32_t i = 0; i < p->rows; i++) {
                 mcugen_v7m_depthwise_row(p, plane + 2 * i * p->stride_h * p->plane_w,

@@ -13,22 +13,23 @@
 
 /* How accumulators are scaled; the bounds that each needs are checked when the tables are made. */
 enum {
-    MCUGEN_V7M_EXACT = 0, /* rows (bias, multiplier, shift, 0): any value */
-    MCUGEN_V7M_AWAY = 1,  /* rows (2 bias, multiplier, rounding with the output offset, right shift) */
+    MCUGEN_V7M_EXACT = 0, /* bias; scale (multiplier, shift, 0): any value */
+    MCUGEN_V7M_AWAY = 1,  /* 2 bias; scale (multiplier, rounding with the output offset, right shift) */
     MCUGEN_V7M_UP = 2,    /* the same, where the clamp hides how negative ties are rounded (fused ReLU) */
 };
 
-/* A row of the table; all its words are read before an output is written, which could be a part of it as far as
- * the compiler knows. */
+/* What a channel is requantized with. It is read before an output is written, which could be a part of it as far
+ * as the compiler knows. */
 typedef struct {
     int32_t bias, multiplier, rounding, right;
 } mcugen_v7m_row;
 
-enum { MCUGEN_V7M_ROW_WORDS = 4 };
+/* Words of the scale, and of a row with the bias before it. */
+enum { MCUGEN_V7M_SCALE_WORDS = 3, MCUGEN_V7M_ROW_WORDS = 4 };
 
-MCUGEN_KERNEL mcugen_v7m_row mcugen_v7m_load_row(const int32_t *words)
+MCUGEN_KERNEL mcugen_v7m_row mcugen_v7m_load_row(int32_t bias, const int32_t *scale)
 {
-    const mcugen_v7m_row row = {words[0], words[1], words[2], words[3]};
+    const mcugen_v7m_row row = {bias, scale[0], scale[1], scale[2]};
     return row;
 }
 

@@ -37,6 +37,8 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "board_title": c.comment(board.title),
         "core": board.core,
         "kernels": compiled.program.kernels,
+        "optimize": manifest.optimize,
+        "compiler_flag": manifest.compiler_flag,
         "instruction_class": compiled.program.instruction_class,
         "sources": list(manifest.sources),
         "uses_cmsis_nn": manifest.uses_cmsis_nn,

@@ -1,0 +1,106 @@
+/*
+ * Fully connected layer: four output channels at a time.
+ *
+ * Constants: weights uint8 [quads of channels][taps][4], the weights plus 128; bias int32 [out_n]; scale int32
+ * [per_channel ? out_n : 1][scaling + 1], see requantize.h. Scratch: the values of a row as 32-bit words, zeros behind them.
+ */
+#ifndef MCUGEN_V6M_FULLY_CONNECTED_S8_H
+#define MCUGEN_V6M_FULLY_CONNECTED_S8_H
+
+#include <stdint.h>
+
+#include "../common/compiler.h"
+#include "requantize.h"
+
+enum { MCUGEN_V6M_QUAD = 4 };
+
+/* taps: in_n rounded up to a multiple of 4 */
+typedef struct {
+    int32_t rows, in_n, out_n;
+    int32_t taps, per_channel;
+    int32_t scaling, rounding, out_offset;
+    int32_t act_min, act_max;
+} mcugen_v6m_fully_connected_params;
+
+/* One product: 3 instructions. */
+#define MCUGEN_V6M_PRODUCT(value, at, sum)                                                                   \
+    "ldrb %[u], [%[w], #" at "] \n"                                                                          \
+    "muls %[u], " value ", %[u] \n"                                                                          \
+    "add  " sum ", %[u]         \n"
+
+/* Two values, four channels. */
+#define MCUGEN_V6M_TWO_VALUES(a0, a1, a2, a3, b0, b1, b2, b3)                                                \
+    "ldmia %[x]!, {r4, r5} \n" MCUGEN_V6M_PRODUCT("r4", a0, "%[a]") MCUGEN_V6M_PRODUCT("r4", a1, "%[b]")     \
+        MCUGEN_V6M_PRODUCT("r4", a2, "%[c]") MCUGEN_V6M_PRODUCT("r4", a3, "%[d]")                            \
+            MCUGEN_V6M_PRODUCT("r5", b0, "%[a]") MCUGEN_V6M_PRODUCT("r5", b1, "%[b]")                        \
+                MCUGEN_V6M_PRODUCT("r5", b2, "%[c]") MCUGEN_V6M_PRODUCT("r5", b3, "%[d]")
+
+/* Products of the values with the weights of four channels, added to sums. */
+MCUGEN_KERNEL void mcugen_v6m_products(uint32_t *sums, const int32_t *x, const uint8_t *w, int32_t taps)
+{
+    const int32_t *const end = x + taps;
+#ifdef __thumb__
+    uint32_t u;
+    register uint32_t a __asm("r8") = sums[0];
+    register uint32_t b __asm("r9") = sums[1];
+    register uint32_t c __asm("r10") = sums[2];
+    register uint32_t d __asm("r11") = sums[3];
+    __asm volatile(".syntax unified     \n"
+                   "1:                  \n" MCUGEN_V6M_TWO_VALUES("0", "1", "2", "3", "4", "5", "6", "7")
+                       MCUGEN_V6M_TWO_VALUES("8", "9", "10", "11", "12", "13", "14", "15")
+                   "adds %[w], #16      \n"
+                   "cmp  %[x], %[end]   \n"
+                   "bne  1b             \n"
+                   : [x] "+l"(x), [w] "+l"(w), [u] "=&l"(u), [a] "+h"(a), [b] "+h"(b), [c] "+h"(c), [d] "+h"(d)
+                   : [end] "h"(end)
+                   : "r4", "r5", "cc", "memory");
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+#else
+    for (; x < end; x++) {
+        for (int32_t i = 0; i < MCUGEN_V6M_QUAD; i++) {
+            sums[i] += (uint32_t)*x * *w++;
+        }
+    }
+#endif
+}
+
+/* The values of a row as words. Returns their sum. */
+MCUGEN_KERNEL int32_t mcugen_v6m_widen(int32_t *to, const int8_t *from, int32_t count, int32_t taps)
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < count; i++) {
+        to[i] = from[i];
+        sum += from[i];
+    }
+    for (int32_t i = count; i < taps; i++) {
+        to[i] = 0;
+    }
+    return sum;
+}
+
+MCUGEN_KERNEL void mcugen_fully_connected_s8_v6m(const mcugen_v6m_fully_connected_params *p, const int8_t *input,
+                                                 const int8_t *weights, const int32_t *bias, const int32_t *scale,
+                                                 int8_t *output, void *scratch)
+{
+    const mcugen_v6m_output out = {p->scaling, p->rounding, p->out_offset, p->act_min, p->act_max};
+    for (int32_t row = 0; row < p->rows; row++) {
+        const int32_t *own_scale = scale;
+        const uint8_t *w = (const uint8_t *)weights;
+        const uint32_t start = 0U - ((uint32_t)mcugen_v6m_widen(scratch, input, p->in_n, p->taps) << 7);
+        for (int32_t first = 0; first < p->out_n; first += MCUGEN_V6M_QUAD) {
+            uint32_t sums[MCUGEN_V6M_QUAD] = {start, start, start, start};
+            mcugen_v6m_products(sums, scratch, w, p->taps);
+            w += MCUGEN_V6M_QUAD * p->taps;
+            for (int32_t i = 0; i < mcugen_min(MCUGEN_V6M_QUAD, p->out_n - first); i++) {
+                *output++ = mcugen_v6m_requantize(out, (int32_t)sums[i], bias[first + i], own_scale);
+                own_scale += p->per_channel * mcugen_v6m_scale_words(p->scaling);
+            }
+        }
+        input += p->in_n;
+    }
+}
+
+#endif

@@ -1,0 +1,226 @@
+"""The memory plan of a compiled model: its buffers as rows, as a table for people, and as data for machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal, TypeAlias
+
+from rich.table import Table
+
+from mcugen.compiled import Compiled
+from mcugen.ir import Graph
+from mcugen.memory import Buffer
+from mcugen.memory.liveness import alias_roots
+from mcugen.report.text import kib, plain_table
+
+Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch"]
+KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A buffer of the plan.
+
+    number: its place in the table, from 1. maker: the operator that first writes it, or what it is.
+    first, last: the steps it lives in, both included. views: other names of the same memory.
+    """
+
+    number: int
+    name: str
+    kind: Kind
+    maker: str
+    region: str
+    size: int
+    offset: int
+    first: int
+    last: int
+    views: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """The offset after its last byte."""
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Bytes ``start`` to ``end`` of a region that two buffers, by number, both have in steps ``first`` to ``last``."""
+
+    a: int
+    b: int
+    region: str
+    start: int
+    end: int
+    first: int
+    last: int
+
+    @property
+    def bytes(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class RegionPeak:
+    """Bytes that a region needs, and that no plan of this order of operators could do without."""
+
+    name: str
+    peak: int
+    lower_bound: int
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What there is to say about a plan. steps: the operators in order. outside: tensors in the caller's memory."""
+
+    model: str
+    board: str
+    arena_bytes: int
+    lower_bound: int
+    method: str
+    proven: bool
+    peak_step: int
+    steps: tuple[str, ...]
+    kinds: tuple[str, ...]
+    regions: tuple[RegionPeak, ...]
+    rows: tuple[Row, ...]
+    shared: tuple[Shared, ...]
+    outside: tuple[str, ...]
+
+    @property
+    def gap(self) -> int:
+        return self.arena_bytes - self.lower_bound
+
+    def at_peak(self) -> str:
+        """The step with the most live bytes, as text."""
+        return f"{self.peak_step}, {self.steps[self.peak_step]}" if self.steps else "0"
+
+
+def plan_view(compiled: Compiled) -> PlanView:
+    """The plan of a compiled model; rows by first step, then by offset."""
+    memory, steps = compiled.memory, compiled.program.steps
+    problem, plan = memory.problem, memory.plan
+    found = [_row(compiled, buffer) for buffer in problem.buffers]
+    found.sort(key=lambda row: (row.first, row.region, row.offset, row.name))
+    rows = tuple(_numbered(row, i + 1) for i, row in enumerate(found))
+    return PlanView(
+        model=compiled.name,
+        board=compiled.board.name,
+        arena_bytes=plan.peak,
+        lower_bound=plan.lower_bound,
+        method=plan.method,
+        proven=plan.proven,
+        peak_step=memory.peak_step,
+        steps=tuple(step.op.origin or step.op.kind for step in steps),
+        kinds=tuple(step.op.kind for step in steps),
+        regions=tuple(RegionPeak(name, peak, plan.lower_bounds[name]) for name, peak in plan.peaks.items()),
+        rows=rows,
+        shared=tuple(s for a, b in combinations(rows, 2) if (s := _shared(a, b)) is not None),
+        outside=tuple(f"{name} ({io})" for name, io in memory.external.items()),
+    )
+
+
+def _row(compiled: Compiled, buffer: Buffer) -> Row:
+    memory, graph = compiled.memory, compiled.graph
+    roots = alias_roots(graph)
+    names = tuple(name for name, root in roots.items() if root == buffer.name)
+    kind = _kind(graph, names)
+    steps = compiled.program.steps
+    maker = steps[buffer.lower].op.kind if kind in ("output", "activation") and steps else kind
+    return Row(
+        number=0,
+        name=buffer.name,
+        kind=kind,
+        maker=maker,
+        region=memory.problem.region_of(buffer),
+        size=buffer.size,
+        offset=memory.plan.offsets[buffer.name],
+        first=buffer.lower,
+        last=buffer.upper - 1,
+        views=tuple(name for name in names if name != buffer.name),
+    )
+
+
+def _numbered(row: Row, number: int) -> Row:
+    return Row(**{**vars(row), "number": number})
+
+
+def _kind(graph: Graph, names: tuple[str, ...]) -> Kind:
+    """What a buffer is for, from the names of the tensors in it; scratch has none."""
+    if not names:
+        return "scratch"
+    if set(names) & set(graph.inputs):
+        return "input"
+    if set(names) & set(graph.outputs):
+        return "output"
+    return "state" if any(graph.tensors[name].variable for name in names) else "activation"
+
+
+def _shared(a: Row, b: Row) -> Shared | None:
+    start, end = max(a.offset, b.offset), min(a.end, b.end)
+    first, last = max(a.first, b.first), min(a.last, b.last)
+    if a.region != b.region or start >= end or first > last:
+        return None
+    return Shared(a.number, b.number, a.region, start, end, first, last)
+
+
+def plan_summary(view: PlanView) -> list[str]:
+    """Lines on the arena as a whole."""
+    proof = "nothing smaller exists" if view.proven else "a smaller plan may exist"
+    lines = [
+        f"{view.model} on {view.board}",
+        f"arena        {kib(view.arena_bytes)}",
+        f"lower bound  {kib(view.lower_bound)}, gap {view.gap:,} B; {proof} for this order ({view.method})",
+        f"peak         step {view.at_peak()}",
+    ]
+    if len(view.regions) > 1:
+        lines += [f"region       {r.name}: {r.peak:,} B, lower bound {r.lower_bound:,} B" for r in view.regions]
+    lines += [f"outside      {text}" for text in view.outside]
+    return lines
+
+
+def plan_table(view: PlanView) -> Table:
+    """One row per buffer; those live at the peak are marked."""
+    several = len(view.regions) > 1
+    columns = ["#", "buffer", "kind", "bytes", "offset", "end", "steps", "at peak"]
+    table = plain_table(*columns, *(["region"] if several else []), right=(0, 3, 4, 5, 6))
+    for row in view.rows:
+        at_peak = "yes" if row.first <= view.peak_step <= row.last else ""
+        steps = f"{row.first}-{row.last}" if row.last > row.first else str(row.first)
+        table.add_row(
+            str(row.number), _escaped(row.name), row.kind, f"{row.size:,}", f"{row.offset:,}", f"{row.end:,}",
+            steps, at_peak, *([row.region] if several else []),
+        )  # fmt: skip
+    return table
+
+
+def _escaped(name: str) -> str:
+    """A name that rich does not take for markup."""
+    return name.replace("[", "\\[")
+
+
+def shared_table(view: PlanView) -> Table:
+    """The bytes that two live buffers share because the kernel between them allows it."""
+    table = plain_table("buffers", "shared bytes", "at", "steps", right=(1, 2, 3), title="overlaps used")
+    for s in view.shared:
+        table.add_row(f"{s.a} and {s.b}", f"{s.bytes:,}", f"{s.start:,}", f"{s.first}-{s.last}")
+    return table
+
+
+def plan_data(view: PlanView) -> dict[str, Any]:
+    """The same for machines; steps count from 0, the last one is included."""
+    return {
+        "name": view.model,
+        "board": view.board,
+        "arena_bytes": view.arena_bytes,
+        "lower_bound_bytes": view.lower_bound,
+        "gap_bytes": view.gap,
+        "proven": view.proven,
+        "method": view.method,
+        "peak_step": view.peak_step,
+        "steps": list(view.steps),
+        "regions": [asdict(region) for region in view.regions],
+        "buffers": [asdict(row) for row in view.rows],
+        "overlaps": [asdict(s) for s in view.shared],
+        "outside": list(view.outside),
+    }
