@@ -23,13 +23,24 @@ from mcugen import doctor as doctoring
 from mcugen import verify as verifying
 from mcugen.boards import Board, board_names, load_board
 from mcugen.build import build_project
-from mcugen.compile import CompileOptions, Progress, compile_model, inspect_model
+from mcugen.compile import (
+    CompileOptions,
+    Progress,
+    check_arena,
+    compile_for,
+    compile_model,
+    inspect_model,
+    load_quantized,
+)
 from mcugen.emit.outputs import OUTPUTS
 from mcugen.emit.project import check_target
-from mcugen.errors import EXIT_BUG, InputError, McugenError
+from mcugen.errors import EXIT_BUG, DoesNotFitError, InputError, McugenError
 from mcugen.firmware import run_project
 from mcugen.ir import Shape
 from mcugen.report import data, text
+from mcugen.report import plan as plans
+from mcugen.report.plan_html import plan_html
+from mcugen.report.plan_svg import plan_svg
 
 app = typer.Typer(
     name="mcugen",
@@ -354,6 +365,45 @@ def inspect(
     screen.show(*text.inspect_summary(inspected.graph, inspected.peak))
     screen.show(text.inspect_table(inspected.graph, inspected.problems))
     screen.give(data.inspect_data(inspected.graph, inspected.problems, inspected.peak))
+
+
+@app.command()
+def plan(
+    model: ModelArg,
+    board: BoardOpt = "nrf52",
+    calibration: CalibrationOpt = None,
+    kernels: KernelsOpt = "native",
+    observer: ObserverOpt = "minmax",
+    io: IoOpt = "model",
+    io_memory: IoMemoryOpt = "arena",
+    shape: ShapeOpt = None,
+    html: Annotated[Optional[Path], typer.Option(help="Draw the arena over time as a page.")] = None,
+    svg: Annotated[Optional[Path], typer.Option(help="Draw the arena over time as an SVG file.")] = None,
+    as_json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    verbose: VerboseOpt = False,
+) -> None:
+    """Show where everything lies in the arena, and when."""
+    screen = Screen(as_json, quiet, verbose)
+    target = load_board(board)
+    options = _options(kernels, calibration, observer, io, shape, io_memory=io_memory)
+    with screen.working() as progress:
+        quantized = load_quantized(model, options, progress)
+        compiled = compile_for(quantized, model.name, target, options, progress)
+    view = plans.plan_view(compiled)
+    _write(html, plan_html(view) if html else "")
+    _write(svg, plan_svg(view) if svg else "")
+    screen.notes(compiled.notes)
+    screen.show(*plans.plan_summary(view), plans.plan_table(view))
+    if view.shared:
+        screen.show(plans.shared_table(view))
+    screen.give(plans.plan_data(view))
+    try:
+        check_arena(compiled)
+    except DoesNotFitError as error:
+        # After the plan, which is what shows why.
+        _print_error(screen, error)
+        raise typer.Exit(error.exit_code) from error
 
 
 @app.command()

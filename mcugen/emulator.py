@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +65,24 @@ def qemu_command(elf: Path, emulator: Emulator) -> list[str]:
 
 
 def run(
-    elf: Path, board: Board, workdir: Path, timeout: float = 60.0, *, check: bool = True
+    elf: Path,
+    board: Board,
+    workdir: Path,
+    timeout: float = 60.0,
+    *,
+    check: bool = True,
+    options: Sequence[str] = (),
 ) -> EmulatorResult:
     """Runs a program linked for the board's twin (``board.twin()``) until it exits.
 
-    timeout: seconds on this computer. check: an exit code other than 0 is an error.
+    timeout: seconds on this computer. check: an exit code other than 0 is an error. options: more for QEMU.
     Raises ToolError, with the last lines printed, if the program hangs, locks up or (with check) faults
     or ends with an error, and if QEMU itself fails or is missing.
     """
     _check_program(elf)
     emulator = board.twin().emulator
     assert emulator is not None, "load_board lets no board through whose twin has no machine"
-    command = qemu_command(elf, emulator)
+    command = [*qemu_command(elf, emulator), *options]
     start = time.monotonic()
     try:
         process = subprocess.run(

@@ -116,7 +116,7 @@ def run_cases(
     """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        _write_inputs(work / "runner_input.bin", manifest, cases, fresh_state, trace)
+        write_inputs(work / "runner_input.bin", manifest, cases, fresh_state, trace)
         seconds = _BASE_SECONDS + len(cases) * math.ceil(manifest.macs / 1e6) * _SECONDS_PER_MILLION_MACS
         printed = emulator.run(elf, board, work, seconds).stdout
         outputs = _read_arrays(work / "runner_output.bin", manifest.outputs, len(cases))
@@ -125,9 +125,10 @@ def run_cases(
     return _result(printed, board, outputs, traces)
 
 
-def _write_inputs(
+def write_inputs(
     path: Path, manifest: Manifest, cases: Sequence[Mapping[str, Array]], fresh_state: bool, trace: bool
 ) -> None:
+    """The file that the runner reads: its header, then the inputs of each case."""
     with path.open("wb") as stream:
         stream.write(struct.pack("<3I", len(cases), fresh_state, trace))
         for case in cases:

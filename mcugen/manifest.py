@@ -11,7 +11,6 @@ from mcugen import __version__
 from mcugen.compiled import Compiled
 from mcugen.errors import InputError
 from mcugen.ir import DType, QuantParams, Tensor
-from mcugen.lowering import Optimize
 
 FILE_NAME = "mcugen.json"
 SCHEMA = 1
@@ -65,21 +64,26 @@ class Manifest:
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     layers: tuple[LayerEntry, ...]
-    optimize: Optimize = "balanced"
+    optimize: str = "balanced"
     mcugen: str = __version__
     schema: int = SCHEMA
 
     @property
     def compiler_flag(self) -> str:
-        return compiler_flag(self.optimize)
+        """How GCC is told to optimize."""
+        return compiler_flag(self.optimize, self.instruction_class)
 
     def text(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def compiler_flag(optimize: Optimize) -> str:
-    """How GCC is told to optimize generated code. More than -O2 gains nothing: the kernels do it themselves."""
-    return "-Os" if optimize == "size" else "-O2"
+def compiler_flag(optimize: str, instruction_class: str) -> str:
+    """How GCC is told to optimize generated code.
+
+    More than -O2 gains nothing, the kernels see to speed themselves. With -Os GCC keeps to the low registers on
+    Armv6-M, which are too few for the kernels.
+    """
+    return "-Os" if optimize == "size" and instruction_class != "v6m" else "-O2"
 
 
 def manifest_of(compiled: Compiled, project: str) -> Manifest:

@@ -72,7 +72,7 @@ class _Keys:
             toolchain.find_toolchain().version,
             emulator.qemu_version(),
             board.twin().name,
-            compiler_flag(rules.optimize),
+            compiler_flag(rules.optimize, rules.instruction_class),
         ]
         self._cmsis_nn = cmsis_nn
 

@@ -20,7 +20,7 @@ from mcugen.boards import Board
 from mcugen.cycles import cortex_m4, mve
 from mcugen.cycles.disassembly import Program, disassemble
 from mcugen.cycles.profile import Profile, count_blocks, profile_of
-from mcugen.firmware import _write_inputs
+from mcugen.firmware import write_inputs
 from mcugen.ir import Array
 from mcugen.manifest import Manifest
 
@@ -59,7 +59,7 @@ def measure(elf: Path, manifest: Manifest, board: Board, cases: Sequence[Mapping
     seconds = _BASE_SECONDS + len(cases) * manifest.macs / 1e6 * _SECONDS_PER_MILLION_MACS
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        _write_inputs(work / "runner_input.bin", manifest, cases, fresh_state=True, trace=False)
+        write_inputs(work / "runner_input.bin", manifest, cases, fresh_state=True, trace=False)
         return measure_function(elf, board, work, f"{manifest.name}_run", seconds)
 
 

@@ -10,7 +10,6 @@ from mcugen import emulator
 from mcugen.boards import Board
 from mcugen.cycles.disassembly import Program
 from mcugen.cycles.plugin import plugin
-from mcugen.cycles.tools import run_tool
 from mcugen.errors import ToolError
 
 _BLOCKS_FILE = "mcugen_blocks.txt"
@@ -50,18 +49,17 @@ def count_blocks(elf: Path, board: Board, workdir: Path, entry: int, seconds: fl
 
     Raises ToolError when the program fails or never returns from the function.
     """
-    machine = board.twin().emulator
-    assert machine is not None, "load_board lets no board through whose twin has no machine"
     # in a list of options a comma is written twice
     path = str(plugin()).replace(",", ",,")
     options = ["-plugin", f"{path},entry={entry & ~1:#x},out={_BLOCKS_FILE}"]
-    hint = "counting needs a QEMU built with plugins, as Debian's is"
-    run_tool([*emulator.qemu_command(elf, machine), *options], cwd=workdir, seconds=seconds, hint=hint)
+    emulator.run(elf, board, workdir, seconds, options=options)
     try:
         lines = (workdir / _BLOCKS_FILE).read_text(encoding="ascii").splitlines()
     except OSError as error:
         raise ToolError(
-            f"QEMU's plugin left no counts: {error.strerror}", where=elf.name, hint=hint
+            f"QEMU's plugin left no counts: {error.strerror}",
+            where=elf.name,
+            hint="counting needs a QEMU built with plugins, as Debian's is",
         ) from error
     if lines[:1] != ["complete 1"]:
         raise ToolError(f"the function at {entry:#x} was not called or did not return", where=elf.name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
-from mcugen.emit.layers import Argument, LayerFunction
+from mcugen.emit.layers import Argument, LayerFunction, ParameterSet, own_copies
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
@@ -18,11 +18,6 @@ from mcugen.memory.liveness import ALIGNMENT
 from mcugen.memory.problem import align_up
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
-
-_KERNELS_TITLES = {
-    False: "layers: kernels with literal parameters; layers of equal parameters share one --------------------",
-    True: "layers: one copy of each kernel, with what differs between its calls as arguments ----------------",
-}
 
 # Kernels that take elements of any type.
 _UNTYPED = frozenset({"pad", "copy_rows", "gather", "table_8"})
@@ -54,18 +49,15 @@ class _Constants:
 class _Emitter:
     compiled: Compiled
     constants: _Constants = field(init=False)
+    copies: frozenset[ParameterSet] = field(init=False)
     functions: dict[Any, LayerFunction] = field(init=False)
 
     def __post_init__(self) -> None:
         self.constants = _Constants(self.compiled.name)
+        self.copies = own_copies(self.compiled.program)
         self.functions = self._functions()
 
     # Layers
-
-    @property
-    def shares(self) -> bool:
-        """Whether calls with different parameters share one copy of a kernel."""
-        return self.compiled.program.optimize == "size"
 
     def layers(self) -> list[dict[str, Any]]:
         """One record per step that has calls."""
@@ -103,8 +95,8 @@ class _Emitter:
 
     def _key(self, call: KernelCall) -> Any:
         """Calls with equal keys share a function."""
-        arguments = tuple(self._arguments(call))
-        return (call.function, arguments, () if self.shares else call.params)
+        alone = (call.function, call.params) in self.copies
+        return (call.function, tuple(self._arguments(call)), call.params if alone else ())
 
     def _functions(self) -> dict[Any, LayerFunction]:
         """The functions of all layers."""
@@ -381,7 +373,6 @@ def _source_records(
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
         "functions": [function.record() for function in emitter.functions.values()],
-        "kernels_title": _KERNELS_TITLES[emitter.shares],
         "states": states,
         "layers": layers,
         "input_places": emitter.places(graph.inputs),

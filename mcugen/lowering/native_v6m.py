@@ -213,8 +213,10 @@ def depthwise_call(call: KernelCall, scaling: int, rounding: int, constants: tup
 
 # ---- the variants ----------------------------------------------------------------------------------------
 
-# Accumulators must be below these magnitudes for a multiplier in so many pieces (requantize.h).
-_PIECE_LIMITS = {2: 2**16 - 2, 3: 2**21 - 2**11}
+# Right shifts after the products with a multiplier in 2 or 3 pieces (requantize.h), and the widths of the pieces
+# after the first.
+_PRODUCT_SHIFTS = {2: 15, 3: 10}
+_PIECE_BITS = {2: (16,), 3: (11, 10)}
 
 
 def _signed_low(x: IntArray, bits: int) -> IntArray:
@@ -224,27 +226,44 @@ def _signed_low(x: IntArray, bits: int) -> IntArray:
 
 def _pieces(multiplier: IntArray, count: int) -> list[IntArray]:
     """The multiplier cut into 2 or 3, highest first."""
-    if count == 2:
-        low = _signed_low(multiplier, 16)
-        return [(multiplier - low) >> 16, low]
-    low = _signed_low(multiplier, 10)
-    rest = (multiplier - low) >> 10
-    middle = _signed_low(rest, 11)
-    return [(rest - middle) >> 11, middle, low]
+    pieces: list[IntArray] = []
+    rest = multiplier
+    for bits in reversed(_PIECE_BITS[count]):
+        pieces.insert(0, _signed_low(rest, bits))
+        rest = (rest - pieces[0]) >> bits
+    return [rest, *pieces]
+
+
+def _products_fit(largest: int, pieces: list[IntArray], added: IntArray) -> bool:
+    """Whether no product of an accumulator with the pieces leaves 32 bits, nor the sum with ``added``."""
+    rest = 0
+    for piece, bits in zip(reversed(pieces[1:]), reversed(_PIECE_BITS[len(pieces)]), strict=True):
+        product = largest * int(np.abs(piece).max()) + rest
+        if product >= 2**31:
+            return False
+        rest = (product >> bits) + 1
+    return bool(np.max(largest * np.abs(pieces[0]) + rest + np.abs(added)) < 2**31)
 
 
 def requant_table(channels: Channels) -> tuple[Array, int, int]:
     """Rows per channel, and the values of ``scaling`` and ``rounding`` that go with them."""
     constant, outputs = channels.constant_outputs()
     largest, least, most = variable_range(channels, constant)
-    count = next((n for n, limit in _PIECE_LIMITS.items() if largest < limit), None)
-    if count is None or least < -_MAX_RIGHT_SHIFT or most > -1:
-        return table([channels.bias, channels.shift, channels.multiplier]), 1, EXACT
     # Of a constant channel the weights are taken as zeros: four times the output scaled by 1/2, then shifted by 1.
     right = np.where(constant, 1, -channels.shift)
     bias = np.where(constant, 4 * (outputs - channels.out_offset), channels.bias)
     multiplier = np.where(constant, 2**30, channels.multiplier)
-    return table([bias, right, *_pieces(multiplier, count)]), count, channels.rounding
+    if least >= -_MAX_RIGHT_SHIFT and most <= -1:
+        for count, rounding in ((2, UP), (3, UP), (2, AWAY), (3, AWAY)):
+            pieces, shift = _pieces(multiplier, count), _PRODUCT_SHIFTS[count]
+            added = ((2 * channels.out_offset + 1) << right) >> 1
+            whole = (added << shift) + (1 << (shift - 1))
+            fits = _products_fit(max(largest, 1024), pieces, whole if rounding == UP else np.int64(1 << shift))
+            if fits and rounding == UP == channels.rounding:
+                return table([bias, right + shift, whole, *pieces]), count, UP
+            if fits and rounding == AWAY:
+                return table([bias, right, added, *pieces]), count, AWAY
+    return table([channels.bias, channels.shift, channels.multiplier]), 0, EXACT
 
 
 def without_constant_channels(weights: IntArray, channels: Channels) -> IntArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +16,13 @@ from mcugen.memory.liveness import alias_roots
 from mcugen.report.text import kib, plain_table
 
 Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch"]
+_MOST_CHARACTERS = 60
 KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch")
+
+
+def span(first: int, last: int) -> str:
+    """Steps as text."""
+    return f"{first}-{last}" if last > first else str(first)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,10 @@ class Row:
         """The offset after its last byte."""
         return self.offset + self.size
 
+    @property
+    def steps(self) -> str:
+        return span(self.first, self.last)
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -58,6 +69,10 @@ class Shared:
     @property
     def bytes(self) -> int:
         return self.end - self.start
+
+    @property
+    def steps(self) -> str:
+        return span(self.first, self.last)
 
 
 @dataclass(frozen=True)
@@ -99,10 +114,13 @@ class PlanView:
 def plan_view(compiled: Compiled) -> PlanView:
     """The plan of a compiled model; rows by first step, then by offset."""
     memory, steps = compiled.memory, compiled.program.steps
-    problem, plan = memory.problem, memory.plan
-    found = [_row(compiled, buffer) for buffer in problem.buffers]
+    plan = memory.plan
+    names: dict[str, list[str]] = {}
+    for name, root in alias_roots(compiled.graph).items():
+        names.setdefault(root, []).append(name)
+    found = [_row(compiled, buffer, names.get(buffer.name, [])) for buffer in memory.problem.buffers]
     found.sort(key=lambda row: (row.first, row.region, row.offset, row.name))
-    rows = tuple(_numbered(row, i + 1) for i, row in enumerate(found))
+    rows = tuple(replace(row, number=i + 1) for i, row in enumerate(found))
     return PlanView(
         model=compiled.name,
         board=compiled.board.name,
@@ -120,18 +138,16 @@ def plan_view(compiled: Compiled) -> PlanView:
     )
 
 
-def _row(compiled: Compiled, buffer: Buffer) -> Row:
-    memory, graph = compiled.memory, compiled.graph
-    roots = alias_roots(graph)
-    names = tuple(name for name, root in roots.items() if root == buffer.name)
-    kind = _kind(graph, names)
-    steps = compiled.program.steps
-    maker = steps[buffer.lower].op.kind if kind in ("output", "activation") and steps else kind
+def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
+    """The row of a buffer that holds the tensors of these names; scratch holds none."""
+    memory, steps = compiled.memory, compiled.program.steps
+    kind = _kind(compiled.graph, names)
+    made = kind in ("output", "activation") and steps
     return Row(
         number=0,
         name=buffer.name,
         kind=kind,
-        maker=maker,
+        maker=steps[buffer.lower].op.kind if made else kind,
         region=memory.problem.region_of(buffer),
         size=buffer.size,
         offset=memory.plan.offsets[buffer.name],
@@ -141,12 +157,8 @@ def _row(compiled: Compiled, buffer: Buffer) -> Row:
     )
 
 
-def _numbered(row: Row, number: int) -> Row:
-    return Row(**{**vars(row), "number": number})
-
-
-def _kind(graph: Graph, names: tuple[str, ...]) -> Kind:
-    """What a buffer is for, from the names of the tensors in it; scratch has none."""
+def _kind(graph: Graph, names: Sequence[str]) -> Kind:
+    """What a buffer is for."""
     if not names:
         return "scratch"
     if set(names) & set(graph.inputs):
@@ -164,19 +176,27 @@ def _shared(a: Row, b: Row) -> Shared | None:
     return Shared(a.number, b.number, a.region, start, end, first, last)
 
 
-def plan_summary(view: PlanView) -> list[str]:
-    """Lines on the arena as a whole."""
-    proof = "nothing smaller exists" if view.proven else "a smaller plan may exist"
-    lines = [
-        f"{view.model} on {view.board}",
-        f"arena        {kib(view.arena_bytes)}",
-        f"lower bound  {kib(view.lower_bound)}, gap {view.gap:,} B; {proof} for this order ({view.method})",
-        f"peak         step {view.at_peak()}",
+def plan_facts(view: PlanView) -> list[tuple[str, str]]:
+    """The figures of the arena as a whole, by name."""
+    proof = "nothing smaller exists" if view.proven else "a smaller one may exist"
+    facts = [
+        ("arena", kib(view.arena_bytes)),
+        ("lower bound", kib(view.lower_bound)),
+        ("gap", f"{view.gap:,} B; {proof} for this order of operators ({view.method})"),
+        ("peak", f"step {view.at_peak()}"),
     ]
     if len(view.regions) > 1:
-        lines += [f"region       {r.name}: {r.peak:,} B, lower bound {r.lower_bound:,} B" for r in view.regions]
-    lines += [f"outside      {text}" for text in view.outside]
-    return lines
+        facts += [
+            (f"region {r.name}", f"{r.peak:,} B, lower bound {r.lower_bound:,} B") for r in view.regions
+        ]
+    return facts + [("outside", text) for text in view.outside]
+
+
+def plan_summary(view: PlanView) -> list[str]:
+    """The same as lines of text."""
+    facts = plan_facts(view)
+    width = max(len(name) for name, _ in facts)
+    return [f"{view.model} for {view.board}", *(f"{name:{width}}  {value}" for name, value in facts)]
 
 
 def plan_table(view: PlanView) -> Table:
@@ -186,24 +206,25 @@ def plan_table(view: PlanView) -> Table:
     table = plain_table(*columns, *(["region"] if several else []), right=(0, 3, 4, 5, 6))
     for row in view.rows:
         at_peak = "yes" if row.first <= view.peak_step <= row.last else ""
-        steps = f"{row.first}-{row.last}" if row.last > row.first else str(row.first)
         table.add_row(
-            str(row.number), _escaped(row.name), row.kind, f"{row.size:,}", f"{row.offset:,}", f"{row.end:,}",
-            steps, at_peak, *([row.region] if several else []),
+            str(row.number), _cell(row.name), row.kind, f"{row.size:,}", f"{row.offset:,}", f"{row.end:,}",
+            row.steps, at_peak, *([row.region] if several else []),
         )  # fmt: skip
     return table
 
 
-def _escaped(name: str) -> str:
-    """A name that rich does not take for markup."""
-    return name.replace("[", "\\[")
+def _cell(name: str) -> str:
+    """A name for the table: shortened, and so that rich does not take it for markup."""
+    half = _MOST_CHARACTERS // 2
+    short = name if len(name) <= _MOST_CHARACTERS else f"{name[:half]}…{name[-half:]}"
+    return short.replace("[", "\\[")
 
 
 def shared_table(view: PlanView) -> Table:
     """The bytes that two live buffers share because the kernel between them allows it."""
     table = plain_table("buffers", "shared bytes", "at", "steps", right=(1, 2, 3), title="overlaps used")
     for s in view.shared:
-        table.add_row(f"{s.a} and {s.b}", f"{s.bytes:,}", f"{s.start:,}", f"{s.first}-{s.last}")
+        table.add_row(f"{s.a} and {s.b}", f"{s.bytes:,}", f"{s.start:,}", s.steps)
     return table
 
 

@@ -107,7 +107,7 @@ def test_saturating_left_shift(x: int, bits: int, width: int) -> None:
     assert found == max(-limit, min(limit - 1, x * 2**bits))
 
 
-@given(st.integers(fx.INT32_MIN, 0), st.integers(0, 6))
+@given(st.integers(fx.INT32_MIN, 0), st.integers(0, 5))
 def test_exp(a: int, integer_bits: int) -> None:
     expected = math.exp(a / 2.0 ** (31 - integer_bits))
     found = _one(fx.exp_on_negative_values, a, integer_bits) / 2.0**31

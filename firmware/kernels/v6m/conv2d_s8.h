@@ -2,7 +2,7 @@
  * 2D convolution with one group: three output pixels at a time, in lanes, two output channels after two.
  *
  * Constants: weights uint8 [pairs of channels][taps][2], the weights plus 128, taps in the order of the window;
- * requant int32 [out_c][scaling + 2], see requantize.h. Scratch: 8 bytes per chunk for -128 times the sums of its
+ * requant int32 [out_c][scaling + 3], see requantize.h. Scratch: 8 bytes per chunk for -128 times the sums of its
  * values, which take the 128 back; the columns, 8 bytes a tap; then three copies of windows.
  */
 #ifndef MCUGEN_V6M_CONV2D_S8_H

@@ -1,7 +1,7 @@
 /*
  * Depthwise 2D convolution without dilation, one channel after the other, three pixels in lanes.
  *
- * Constants: weights int8 [channels][k_h][k_w]; requant int32 [channels][scaling + 2], see requantize.h. Scratch:
+ * Constants: weights int8 [channels][k_h][k_w]; requant int32 [channels][scaling + 3], see requantize.h. Scratch:
  * a plane, then a row of zero points (see depthwise_lanes.h).
  */
 #ifndef MCUGEN_V6M_DEPTHWISE_CONV2D_S8_H

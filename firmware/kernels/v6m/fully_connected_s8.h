@@ -2,7 +2,7 @@
  * Fully connected layer: four output channels at a time.
  *
  * Constants: weights uint8 [quads of channels][taps][4], the weights plus 128; bias int32 [out_n]; scale int32
- * [per_channel ? out_n : 1][scaling + 1], see requantize.h. Scratch: the values of a row as 32-bit words, zeros behind them.
+ * [per_channel ? out_n : 1][scaling + 2], see requantize.h. Scratch: the values of a row as 32-bit words, zeros behind them.
  */
 #ifndef MCUGEN_V6M_FULLY_CONNECTED_S8_H
 #define MCUGEN_V6M_FULLY_CONNECTED_S8_H

@@ -13,12 +13,12 @@
 #include "../common/compiler.h"
 #include "../common/fixedpoint.h"
 
-/* How accumulators are scaled; the bounds that each needs are checked when the tables are made. A scale has
- * the right shift, then the pieces. */
+/* How accumulators are scaled; the bounds that each needs are checked when the tables are made. A scale has the
+ * right shift, what is added before it, then the pieces. */
 enum {
-    MCUGEN_V6M_EXACT = 0, /* scaling is 1; scale (shift, multiplier): any value */
-    MCUGEN_V6M_AWAY = 1,  /* scaling is the number of pieces, the shift 1 or more */
-    MCUGEN_V6M_UP = 2,    /* the same, where the clamp hides how negative ties are rounded (fused ReLU) */
+    MCUGEN_V6M_EXACT = 0, /* scaling is 0; scale (shift, multiplier): any value */
+    MCUGEN_V6M_AWAY = 1,  /* scaling is the number of pieces; right shift 1 or more, after two roundings */
+    MCUGEN_V6M_UP = 2,    /* the same where the clamp hides how negative ties are rounded (fused ReLU): one shift */
 };
 
 /* What follows the accumulation in a layer; all literals in the end. */
@@ -31,17 +31,22 @@ typedef struct {
 /* Words of a scale. A row of a table has the bias before it. */
 MCUGEN_KERNEL int32_t mcugen_v6m_scale_words(int32_t scaling)
 {
-    return scaling + 1;
+    return scaling + 2;
 }
 
-/* acc * multiplier / 2^31, rounded to nearest, ties up. */
-MCUGEN_KERNEL int32_t mcugen_v6m_high_mul(int32_t scaling, int32_t acc, const int32_t *pieces)
+/* Right shift after the product with the pieces. */
+MCUGEN_KERNEL int32_t mcugen_v6m_product_shift(int32_t scaling)
+{
+    return scaling == 2 ? 15 : 10;
+}
+
+/* acc * multiplier / 2^(31 - product_shift), rounded down. */
+MCUGEN_KERNEL int32_t mcugen_v6m_product(int32_t scaling, int32_t acc, const int32_t *pieces)
 {
     if (scaling == 2) {
-        return (acc * pieces[0] + ((acc * pieces[1]) >> 16) + (1 << 14)) >> 15;
+        return acc * pieces[0] + ((acc * pieces[1]) >> 16);
     }
-    const int32_t low = (acc * pieces[1] + ((acc * pieces[2]) >> 10)) >> 11;
-    return (acc * pieces[0] + low + (1 << 9)) >> 10;
+    return acc * pieces[0] + ((acc * pieces[1] + ((acc * pieces[2]) >> 10)) >> 11);
 }
 
 MCUGEN_KERNEL int32_t mcugen_v6m_clamp(mcugen_v6m_output o, int32_t value)
@@ -59,12 +64,13 @@ MCUGEN_KERNEL int8_t mcugen_v6m_requantize(mcugen_v6m_output o, int32_t sum, int
     if (o.rounding == MCUGEN_V6M_EXACT) {
         return (int8_t)mcugen_requantize(acc, scale[1], scale[0], o.out_offset, o.act_min, o.act_max);
     }
-    int32_t scaled = mcugen_v6m_high_mul(o.scaling, acc, scale + 1);
-    if (o.rounding == MCUGEN_V6M_AWAY) {
-        scaled += scaled >> 31;
+    const int32_t product = mcugen_v6m_product(o.scaling, acc, scale + 2);
+    if (o.rounding == MCUGEN_V6M_UP) {
+        return (int8_t)mcugen_v6m_clamp(o, (product + scale[1]) >> scale[0]);
     }
-    const int32_t rounding = ((2 * o.out_offset + 1) * (1 << scale[0])) >> 1;
-    return (int8_t)mcugen_v6m_clamp(o, (scaled + rounding) >> scale[0]);
+    const int32_t shift = mcugen_v6m_product_shift(o.scaling);
+    const int32_t scaled = (product + (1 << (shift - 1))) >> shift;
+    return (int8_t)mcugen_v6m_clamp(o, (scaled + (scaled >> 31) + scale[1]) >> scale[0]);
 }
 
 #endif
