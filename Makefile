@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-APT_TOOLS := arm-none-eabi-gcc qemu-system-arm clang cmake
+APT_TOOLS := arm-none-eabi-gcc qemu-system-arm gcc clang cmake
 APT_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc libc6-dev clang cmake
 SOAK_SECONDS ?= 600
 
@@ -25,8 +25,7 @@ setup: tools $(VENV)/.installed
 tools:
 	@missing=""; for tool in $(APT_TOOLS); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
-	[ -e /usr/lib/arm-none-eabi/include/stdint.h ] || [ -e /usr/arm-none-eabi/include/stdint.h ] || \
-	    arm-none-eabi-gcc -print-sysroot >/dev/null 2>&1 || missing="$$missing newlib"; \
+	echo '#include <string.h>' | arm-none-eabi-gcc -E - >/dev/null 2>&1 || missing="$$missing newlib"; \
 	if [ -n "$$missing" ]; then \
 	    echo "installing what is missing:$$missing"; \
 	    $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \

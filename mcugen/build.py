@@ -71,7 +71,7 @@ def _link(compiled: Compiled, manifest: Manifest, project: Path, cmsis_nn: str |
     sizes = toolchain.section_sizes(elf)
     code, weights = bench.flash_bytes(elf)
     elf.with_suffix(".map").unlink()  # names folders of this machine
-    return Footprint(code, weights, _stack(project, manifest, board, cmsis_nn), sizes.flash, sizes.ram)
+    return Footprint(code, weights, worst_stack(project, manifest, board, cmsis_nn), sizes.flash, sizes.ram)
 
 
 def _application(project: Path, manifest: Manifest, board: Board) -> list[Path]:
@@ -84,7 +84,8 @@ def _application(project: Path, manifest: Manifest, board: Board) -> list[Path]:
     return toolchain.compile_sources(board, [example, *runtime], toolchain.CompileOptions(include_dirs))
 
 
-def _stack(project: Path, manifest: Manifest, board: Board, cmsis_nn: str | None) -> int:
+def worst_stack(project: Path, manifest: Manifest, board: Board, cmsis_nn: str | None) -> int:
+    """Bytes of stack that one inference needs at most, estimated."""
     include_dirs = tuple(project / d for d in manifest.include_dirs)
     sources = [project / manifest.sources[0]]
     if manifest.uses_cmsis_nn:

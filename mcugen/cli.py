@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -20,6 +21,7 @@ from rich.status import Status
 import mcugen
 from mcugen import bench as benching
 from mcugen import doctor as doctoring
+from mcugen import explain as explaining
 from mcugen import verify as verifying
 from mcugen.boards import Board, board_names, load_board
 from mcugen.build import build_project
@@ -32,15 +34,20 @@ from mcugen.compile import (
     inspect_model,
     load_quantized,
 )
+from mcugen.emit.c_format import identifier
 from mcugen.emit.outputs import OUTPUTS
 from mcugen.emit.project import check_target
+from mcugen.emit.several import together
 from mcugen.errors import EXIT_BUG, DoesNotFitError, InputError, McugenError
 from mcugen.firmware import run_project
 from mcugen.ir import Shape
+from mcugen.lowering.variant import LEVELS
 from mcugen.report import data, text
 from mcugen.report import plan as plans
+from mcugen.report import several as several_report
 from mcugen.report.plan_html import plan_html
 from mcugen.report.plan_svg import plan_svg
+from mcugen.several import build_several
 
 app = typer.Typer(
     name="mcugen",
@@ -118,6 +125,12 @@ CmsisOpt = Annotated[
     Optional[str],
     typer.Option("--cmsis-nn", metavar="PATH", help="Your CMSIS-NN; else CMSIS_NN_ROOT or the pack cache."),
 ]
+OptimizeOpt = Annotated[
+    str, typer.Option("--optimize", help="size, balanced or speed: what to spend flash on.")
+]
+TuneOpt = Annotated[
+    bool, typer.Option("--tune", help="Measure the kernels of every layer in the emulator and take the best.")
+]
 CalibrationOpt = Annotated[
     Optional[str],
     typer.Option(
@@ -129,7 +142,9 @@ IoOpt = Annotated[
     str,
     typer.Option("--io", help="Type of inputs and outputs: model (int8 for float models), int8 or float32."),
 ]
-IoMemoryOpt = Annotated[str, typer.Option(help="Memory of inputs and outputs: arena, or caller to bind your own.")]
+IoMemoryOpt = Annotated[
+    str, typer.Option(help="Memory of inputs and outputs: arena, or caller to bind your own.")
+]
 ShapeOpt = Annotated[
     Optional[list[str]],
     typer.Option("--shape", metavar="INPUT=D,D,...", help="Fixes the shape of an ONNX input."),
@@ -161,6 +176,14 @@ def _options(
     )
 
 
+def _chosen_by(
+    options: CompileOptions, optimize: str, tune: bool = False, cmsis_nn: str | None = None
+) -> CompileOptions:
+    """The options with what kernels are chosen by."""
+    level = _choice("--optimize", optimize, LEVELS)
+    return dataclasses.replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn)
+
+
 def _choice(option: str, value: str, allowed: Sequence[str]) -> Any:
     if value not in allowed:
         raise InputError(f"'{value}' is not one of {', '.join(allowed)}", where=option)
@@ -179,7 +202,9 @@ def _shape(value: str) -> tuple[str, Shape]:
 
 @app.command()
 def build(
-    model: ModelArg,
+    models: Annotated[
+        list[Path], typer.Argument(help="A .onnx or .tflite file, or several.", show_default=False)
+    ],
     board: BoardOpt = "nrf52",
     project: Annotated[str, typer.Option(help=f"Kind of project: {', '.join(OUTPUTS)}.")] = "cmake",
     out: Annotated[
@@ -188,10 +213,20 @@ def build(
     ] = None,
     calibration: CalibrationOpt = None,
     kernels: KernelsOpt = "native",
+    optimize: OptimizeOpt = "balanced",
+    tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     name: Annotated[
-        Optional[str], typer.Option(help="C name of the model; default from the file.", show_default=False)
+        Optional[str],
+        typer.Option(
+            help="C name of the model, or of the project if it has several; default from the files.",
+            show_default=False,
+        ),
     ] = None,
+    concurrent: Annotated[
+        bool,
+        typer.Option("--concurrent", help="Several models do not share memory, so that runs may interleave."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a project made earlier.")] = False,
     observer: ObserverOpt = "minmax",
     io: IoOpt = "model",
@@ -210,17 +245,58 @@ def build(
     target = load_board(board)
     kind = _choice("--project", project, tuple(OUTPUTS))
     options = _options(kernels, calibration, observer, io, shape, name, dump, io_memory)
+    options = _chosen_by(options, optimize, tune, cmsis_nn)
     if out is not None:
         check_target(out, force)
+    settings = _BuildSettings(kind, out, name, force, compile_it, cmsis_nn)
+    if len(models) > 1:
+        _build_several(screen, models, target, replace(options, name=None), settings, concurrent)
+    else:
+        _build_one(screen, models[0], target, options, settings)
+
+
+@dataclass(frozen=True)
+class _BuildSettings:
+    """What the build command was told of the project to make."""
+
+    kind: str
+    out: Path | None
+    name: str | None
+    force: bool
+    compile_it: bool
+    cmsis_nn: str | None
+
+
+def _build_one(
+    screen: Screen, model: Path, board: Board, options: CompileOptions, settings: _BuildSettings
+) -> None:
     with screen.working() as progress:
-        compiled = compile_model(model, target, options, progress)
-        folder = out or Path(compiled.name)
+        compiled = compile_model(model, board, options, progress)
+        folder = settings.out or Path(compiled.name)
         built = build_project(
-            compiled, kind, folder, progress, force=force, compile_it=compile_it, cmsis_nn=cmsis_nn
-        )
+            compiled, settings.kind, folder, progress, force=settings.force, compile_it=settings.compile_it,
+            cmsis_nn=settings.cmsis_nn,
+        )  # fmt: skip
     screen.notes(compiled.notes)
     screen.show(text.build_table(built), f"wrote {folder}")
     screen.give(data.build_data(built))
+
+
+def _build_several(
+    screen: Screen, models: Sequence[Path], board: Board, options: CompileOptions, settings: _BuildSettings,
+    concurrent: bool,
+) -> None:  # fmt: skip
+    with screen.working() as progress:
+        compiled = [compile_model(model, board, options, progress) for model in models]
+        name = identifier(settings.name or "_and_".join(c.name for c in compiled))
+        folder = settings.out or Path(name)
+        built = build_several(
+            together(name, compiled, concurrent), settings.kind, folder, progress, force=settings.force,
+            compile_it=settings.compile_it, cmsis_nn=settings.cmsis_nn,
+        )  # fmt: skip
+    screen.notes(list(dict.fromkeys(f"{c.name}: {note}" for c in compiled for note in c.notes)))
+    screen.show(several_report.several_table(built), *several_report.several_lines(built), f"wrote {folder}")
+    screen.give(several_report.several_data(built))
 
 
 @app.command()
@@ -275,6 +351,8 @@ def verify(
         ),
     ] = None,
     kernels: KernelsOpt = "native",
+    optimize: OptimizeOpt = "balanced",
+    tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     calibration: CalibrationOpt = None,
     observer: ObserverOpt = "minmax",
@@ -291,6 +369,7 @@ def verify(
     """Compare firmware in the emulator with the reference, byte for byte."""
     screen = Screen(as_json, quiet, verbose)
     options = _options(kernels, calibration, observer, io, shape)
+    options = _chosen_by(options, optimize, tune, cmsis_nn)
     boards = [load_board(name).name if not name.endswith(".toml") else name for name in board or ["nrf52"]]
     files = _model_files(models)
     work = [
@@ -454,6 +533,10 @@ def bench(
     kernels: Annotated[
         Optional[list[str]], typer.Option(help="native, cmsis-nn or auto; may be repeated.")
     ] = None,
+    optimize: Annotated[
+        Optional[list[str]], typer.Option("--optimize", help="size, balanced or speed; may be repeated.")
+    ] = None,
+    tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     calibration: CalibrationOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
@@ -470,10 +553,12 @@ def bench(
     screen = Screen(as_json, quiet, verbose)
     work = [
         benching.BenchJob(
-            file, name, _options(kind, calibration, "minmax", "model", None), cmsis_nn, cycles=cycles
+            file, name, _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn),
+            cmsis_nn, cycles=cycles,
         )
         for file in _model_files(models)
         for kind in kernels or ["native"]
+        for level in optimize or ["balanced"]
         for name in board or ["nrf52"]
     ]
     with screen.working() as progress:
@@ -483,6 +568,39 @@ def bench(
     if layers:
         screen.show(*(text.layers_table(r) for r in results))
     screen.give(benching.as_json(results))
+
+
+@app.command()
+def explain(
+    model: ModelArg,
+    board: BoardOpt = "nrf52",
+    calibration: CalibrationOpt = None,
+    kernels: KernelsOpt = "native",
+    optimize: OptimizeOpt = "balanced",
+    tune: TuneOpt = False,
+    cmsis_nn: CmsisOpt = None,
+    observer: ObserverOpt = "minmax",
+    io: IoOpt = "model",
+    shape: ShapeOpt = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Run the layers in the emulator.")
+    ] = True,
+    as_json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    verbose: VerboseOpt = False,
+) -> None:
+    """Show which kernel computes each layer, why, what it costs, and what others would."""
+    screen = Screen(as_json, quiet, verbose)
+    target = load_board(board)
+    options = _chosen_by(_options(kernels, calibration, observer, io, shape), optimize, tune, cmsis_nn)
+    with screen.working() as progress:
+        quantized = load_quantized(model, options, progress)
+        compiled = compile_for(quantized, model.name, target, options, progress)
+        progress("measuring the layers")
+        explanation = explaining.explain(compiled, options, measure=measure)
+    screen.notes(compiled.notes)
+    screen.show(text.explain_table(explanation), *text.explain_summary(explanation))
+    screen.give(explanation.data())
 
 
 def _version(value: bool) -> None:

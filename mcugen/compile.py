@@ -33,6 +33,7 @@ class CompileOptions:
     io: element type of the model's inputs and outputs: "model" keeps what an already quantized file has and
         means int8 for float files; "int8" or "float32".
     io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
+    overlap: outputs may share memory with inputs that are not needed any more.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
     cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
@@ -46,6 +47,7 @@ class CompileOptions:
     observer: str = "minmax"
     io: str = "model"
     io_in_arena: bool = True
+    overlap: bool = True
     name: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     dump: Path | None = None
@@ -107,7 +109,7 @@ def compile_for(
     rules = kernel_rules(board, options)
     program = lower(graph, rules, known_costs(graph, board, rules, options, progress))
     progress("planning memory")
-    memory = plan_memory(program, options.io_in_arena)
+    memory = plan_memory(program, options.io_in_arena, options.overlap)
     name = identifier(options.name or Path(source).stem)
     return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
 
@@ -208,7 +210,7 @@ def _to_integers(
 def is_float_model(graph: Graph) -> bool:
     """Whether the graph computes in float32: it has float activations and no operator on integers."""
     types = {graph.tensors[op.inputs[0]].dtype for op in graph.ops if op.inputs and op.inputs[0]}
-    return bool(types) and types <= {DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL}
+    return DType.FLOAT32 in types and types <= {DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL}
 
 
 def _has_quantization(graph: Graph) -> bool:

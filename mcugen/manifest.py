@@ -150,6 +150,11 @@ def read_manifest(project: Path) -> Manifest:
                 where=str(path),
                 hint="generate the project again with this version",
             )
+        if "models" in raw:
+            folders = ", ".join(str(project / m["folder"]) for m in raw["models"])
+            raise InputError(
+                "the project has several models", where=str(project), hint=f"give one of {folders}"
+            )
         return _from_json(raw)
     except OSError as error:
         raise InputError(

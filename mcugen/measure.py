@@ -72,7 +72,15 @@ def _measure_batch(
 ) -> tuple[int, ...]:
     program = side_by_side(samples, board, optimize)
     compiled = Compiled("candidates", "candidates", b"", board, program, plan_memory(program))
-    manifest = manifest_of(compiled, "library")
+    return run_layers(compiled, cmsis_nn)
+
+
+def run_layers(compiled: Compiled, cmsis_nn: str | None) -> tuple[int, ...]:
+    """Instructions of each layer of a compiled model, the hook around it included, on random inputs.
+
+    Raises ToolError.
+    """
+    manifest, board = manifest_of(compiled, "library"), compiled.board
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         write_files(library_files(compiled), project)

@@ -21,7 +21,7 @@ from mcugen.emit.kernels import kernel_files
 from mcugen.errors import InputError, ToolError
 from mcugen.ir import Graph
 from mcugen.lowering.call import KernelCall
-from mcugen.lowering.choice import Costs, Rules, candidates
+from mcugen.lowering.choice import Costs, Rules, candidates, contenders
 from mcugen.lowering.variant import Variant
 from mcugen.manifest import compiler_flag
 from mcugen.measure import Sample, measure
@@ -57,7 +57,7 @@ def _samples(graph: Graph, rules: Rules, keys: _Keys) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
     for op in graph.ops:
         for index, call in enumerate(op.lower(graph.tensors)):
-            found = candidates(call, rules)
+            found = contenders(candidates(call, rules))
             for variant in found if len(found) > 1 else ():
                 samples.setdefault(keys.key(call, variant), Sample(op, graph.tensors, index, variant))
     return samples

@@ -182,7 +182,9 @@ class _Importer:
         converted: list[Op] = []
         problems: list[str] = []
         for node in nodes:
-            origin = f"{node.name} #{node.index} '{_short(self.names[node.outputs[0]]) if node.outputs else ''}'"
+            origin = (
+                f"{node.name} #{node.index} '{_short(self.names[node.outputs[0]]) if node.outputs else ''}'"
+            )
             convert = _CONVERTERS.get(node.code)
             if convert is None:
                 problems.append(f"{origin}: the operator is not supported")
@@ -198,7 +200,9 @@ class _Importer:
         return converted
 
     def _consistent(self, op: Op) -> Op:
-        """The operator, if the shapes the file declares are those that its inputs give."""
+        """The operator, if it has an input and the shapes the file declares are those that its inputs give."""
+        if not any(op.inputs[:1]):
+            raise _Unsupported("input 0 is missing")
         try:
             inferred = op.infer(*(self.tensors[n].shape if n else () for n in op.inputs))
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:

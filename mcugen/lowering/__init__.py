@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from mcugen.ir import Graph, Op
 from mcugen.lowering.call import Constant, KernelCall
 from mcugen.lowering.choice import Choice, Costs, Kernels, Rules, choose
+from mcugen.lowering.overlap import Sharing
 from mcugen.lowering.variant import InstructionClass, Optimize
 
-__all__ = ["Constant", "Costs", "KernelCall", "Kernels", "Optimize", "Program", "Rules", "Step", "lower"]
+__all__ = ["Constant", "Costs", "KernelCall", "Kernels", "Optimize", "Program", "Rules", "Sharing", "Step", "lower"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Step:
     """One operator and the kernel calls that compute it, in order; no calls for an alias.
 
     reasons: why each call's kernel was chosen.
+    sharings: how each call's output may share bytes with its inputs.
     """
 
     op: Op
     calls: tuple[KernelCall, ...]
     reasons: tuple[str, ...] = ()
+    sharings: tuple[tuple[Sharing, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,4 +62,5 @@ def _step(op: Op, calls: tuple[KernelCall, ...], choices: Iterator[Choice]) -> S
     """The step of an operator, whose calls take the next choices."""
     taken = [next(choices) for _ in calls]
     own = tuple(choice.variant.specialise(call) for choice, call in zip(taken, calls, strict=True))
-    return Step(op, own, tuple(choice.reason for choice in taken))
+    sharings = tuple(choice.variant.overlap(call) for choice, call in zip(taken, own, strict=True))
+    return Step(op, own, tuple(choice.reason for choice in taken), sharings)

@@ -63,6 +63,11 @@ def candidates(call: KernelCall, rules: Rules) -> list[Variant]:
     return library or own
 
 
+def contenders(found: Sequence[Variant]) -> list[Variant]:
+    """The candidates worth measuring: those for the instruction class of the preferred one, and the library's."""
+    return [v for v in found if v.requires == found[0].requires or v.header.startswith("cmsis_nn/")]
+
+
 def choose(calls: Sequence[KernelCall], rules: Rules, costs: Costs | None = None) -> list[Choice]:
     """A choice for each contract call of a program."""
     options = [candidates(call, rules) for call in calls]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
+from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import Variant
 
@@ -233,6 +234,10 @@ def _few_pixels(call: KernelCall) -> bool:
 
 def prepare_few_pixels(call: KernelCall) -> KernelCall:
     return _few_rows_call(call, call.param("out_h") * call.param("out_w"))
+
+
+def _outputs_of_quad(call: KernelCall) -> int:
+    return 2 if call.param("alone") else 4
 
 
 def _few_outputs(call: KernelCall) -> bool:
@@ -471,6 +476,8 @@ def _affine(call: KernelCall) -> _Affine | None:
     expected = _sum_of(call, a, b)
     bounds = call.param("act_min"), call.param("act_max")
     for a_factor, b_factor, shift in _slopes(call):
+        if max(abs(a_factor), abs(b_factor)) >= 2**31:
+            continue
         rest = _fitting_rest(a * a_factor + b * b_factor, expected, shift, bounds)
         if rest is not None:
             form = _Affine(a_factor, b_factor, rest, shift)
@@ -526,49 +533,65 @@ DSP_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "dsp_few_pixels", "dsp/fully_connected_s8.h", "dsp",
         applies=_few_pixels, prepare=prepare_few_pixels, rank=30, struct="mcugen_dsp_fully_connected_params",
+        overlap=overlap.rows_copied,
     ),
     Variant(
         "conv2d_s8", "dsp_1x1", "dsp/conv2d_s8.h", "dsp",
         applies=_is_pointwise, prepare=prepare_pointwise, rank=20, struct="mcugen_dsp_1x1_params",
+        overlap=overlap.product_tiles(_COLUMNS),
     ),
     Variant(
         "conv2d_s8", "dsp", "dsp/conv2d_s8.h", "dsp",
         applies=_ungrouped, prepare=prepare_window, rank=10, struct="mcugen_dsp_conv_params",
+        overlap=overlap.convolution_tiles(_COLUMNS),
     ),
     Variant(
         "depthwise_conv2d_s8", "dsp_one_channel", "dsp/conv2d_s8.h", "dsp",
         applies=lambda call: bool(call.param("in_c") == 1), prepare=prepare_one_channel,
-        rank=20, struct="mcugen_dsp_conv_params",
+        rank=20, struct="mcugen_dsp_conv_params", overlap=overlap.convolution_tiles(_COLUMNS),
     ),
     Variant(
         "depthwise_conv2d_s8", "dsp_3x3", "dsp/depthwise_conv2d_s8.h", "dsp",
         applies=_depthwise_3x3, prepare=prepare_depthwise_3x3, rank=15, struct="mcugen_dsp_depthwise_params",
+        overlap=overlap.bands_of_lines(_GROUP),
     ),
     Variant(
         "depthwise_conv2d_s8", "dsp", "dsp/depthwise_conv2d_s8.h", "dsp",
         applies=_plain_depthwise, prepare=prepare_depthwise, rank=10, struct="mcugen_dsp_depthwise_params",
+        overlap=overlap.bands_of_lines(_GROUP),
     ),
     Variant(
         "fully_connected_s8", "dsp", "dsp/fully_connected_s8.h", "dsp",
         prepare=prepare_few_rows, rank=10, struct="mcugen_dsp_fully_connected_params",
+        overlap=overlap.rows_copied,
     ),
     Variant(
         "fully_connected_s8", "dsp_direct", "dsp/fully_connected_s8.h", "dsp",
         applies=_few_outputs, prepare=prepare_direct, rank=15, struct="mcugen_dsp_fully_connected_params",
+        overlap=overlap.rows_in_groups(_outputs_of_quad),
     ),
     Variant(
         "fully_connected_s8", "dsp_rows", "dsp/conv2d_s8.h", "dsp",
         applies=lambda call: bool(call.param("rows") >= _COLUMNS), prepare=prepare_rows,
-        rank=20, struct="mcugen_dsp_1x1_params",
+        rank=20, struct="mcugen_dsp_1x1_params", overlap=overlap.product_tiles(_COLUMNS),
     ),
     *(
         Variant(
             kernel, "dsp", "dsp/add_s8.h", "dsp",
             applies=_flat_affine, prepare=prepare_add, rank=10, struct="mcugen_dsp_add_params",
+            overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")
     ),
-    Variant("average_pool_s8", "dsp", "dsp/pool_s8.h", "dsp", applies=_small_window, rank=10),
-    Variant("max_pool_s8", "dsp", "dsp/pool_s8.h", "dsp", rank=10),
-    Variant("mean_s8", "dsp", "dsp/mean_s8.h", "dsp", applies=_mean_of_pixels, rank=10),
+    Variant(
+        "average_pool_s8", "dsp", "dsp/pool_s8.h", "dsp",
+        applies=_small_window, rank=10, overlap=overlap.pool(4, single_rest=True),
+    ),
+    Variant(
+        "max_pool_s8", "dsp", "dsp/pool_s8.h", "dsp", rank=10, overlap=overlap.pool(4, single_rest=True)
+    ),
+    Variant(
+        "mean_s8", "dsp", "dsp/mean_s8.h", "dsp",
+        applies=_mean_of_pixels, rank=10, overlap=overlap.mean(4, single_rest=True),
+    ),
 )  # fmt: skip

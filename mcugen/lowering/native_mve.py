@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
+from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import Variant
 from mcugen.ops.add import LEFT_SHIFT
@@ -183,12 +184,24 @@ _CONVOLUTIONS = (
         prepare_pointwise,
         rank=102,
         struct=_CONV_STRUCT,
+        overlap=overlap.pointwise_runs,
     ),
-    Variant(
-        "conv2d_s8", "mve_band", _CONV_HEADER, "mve", _fits_band, prepare_band, rank=101, struct=_CONV_STRUCT
-    ),
-    Variant(
-        "conv2d_s8", "mve", _CONV_HEADER, "mve", _one_group, prepare_windows, rank=100, struct=_CONV_STRUCT
+    *(
+        Variant(
+            "conv2d_s8",
+            name,
+            _CONV_HEADER,
+            "mve",
+            applies,
+            prepare,
+            rank=rank,
+            struct=_CONV_STRUCT,
+            overlap=overlap.convolution_rows,
+        )
+        for name, applies, prepare, rank in (
+            ("mve_band", _fits_band, prepare_band, 101),
+            ("mve", _one_group, prepare_windows, 100),
+        )
     ),
 )
 
@@ -210,6 +223,7 @@ _FULLY_CONNECTED = (
         prepare_fully_connected,
         rank=100,
         struct="mcugen_fully_connected_s8_mve_params",
+        overlap=overlap.row_runs,
     ),
 )
 
@@ -357,11 +371,21 @@ _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
 _DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
 
 _DEPTHWISE = tuple(
-    Variant("depthwise_conv2d_s8", name, _DEPTHWISE_HEADER, "mve", applies, prepare, rank, _DEPTHWISE_STRUCT)
-    for name, applies, prepare, rank in (
-        ("mve", _no_left_shift, prepare_depthwise, 100),
-        ("mve_row", _fits_row_windows, prepare_row_windows, 101),
-        ("mve_3x3", _fits_tiles, prepare_tiles, 102),
+    Variant(
+        "depthwise_conv2d_s8",
+        name,
+        _DEPTHWISE_HEADER,
+        "mve",
+        applies,
+        prepare,
+        rank,
+        _DEPTHWISE_STRUCT,
+        overlap=overlap.bands_of_rows(lines),
+    )
+    for name, applies, prepare, rank, lines in (
+        ("mve", _no_left_shift, prepare_depthwise, 100, 1),
+        ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
+        ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
     )
 ) + (
     Variant(
@@ -373,6 +397,7 @@ _DEPTHWISE = tuple(
         prepare_one_channel,
         rank=103,
         struct=_CONV_STRUCT,
+        overlap=overlap.convolution_rows,
     ),
 )
 
@@ -476,15 +501,17 @@ _ELEMENTWISE = (
     *(
         Variant(
             kernel, "mve_linear", _ELEMENTWISE_HEADER, "mve", _is_linear, prepare_linear,
-            rank=101, struct=f"mcugen_{kernel}_mve_linear_params",
+            rank=101, struct=f"mcugen_{kernel}_mve_linear_params", overlap=overlap.broadcast,
         )
         for kernel in ("add_s8", "sub_s8")
     ),
     *(
-        Variant(kernel, "mve", _ELEMENTWISE_HEADER, "mve", _is_flat, rank=100)
+        Variant(kernel, "mve", _ELEMENTWISE_HEADER, "mve", _is_flat, rank=100, overlap=overlap.broadcast)
         for kernel in ("add_s8", "sub_s8", "mul_s8")
     ),
-    Variant("table_8", "mve", _ELEMENTWISE_HEADER, "mve", rank=100),
+    Variant(
+        "table_8", "mve", _ELEMENTWISE_HEADER, "mve", rank=100, overlap=overlap.elementwise(1, 1)
+    ),
 )  # fmt: skip
 
 
@@ -505,9 +532,9 @@ def _keeps_channels(call: KernelCall) -> bool:
 _POOL_HEADER = "mve/pool_s8.h"
 
 _POOLS = (
-    Variant("average_pool_s8", "mve", _POOL_HEADER, "mve", _average_fits, rank=100),
-    Variant("max_pool_s8", "mve", _POOL_HEADER, "mve", rank=100),
-    Variant("mean_s8", "mve", _POOL_HEADER, "mve", _keeps_channels, rank=100),
+    Variant("average_pool_s8", "mve", _POOL_HEADER, "mve", _average_fits, rank=100, overlap=overlap.pool(8)),
+    Variant("max_pool_s8", "mve", _POOL_HEADER, "mve", rank=100, overlap=overlap.pool(16)),
+    Variant("mean_s8", "mve", _POOL_HEADER, "mve", _keeps_channels, rank=100, overlap=overlap.mean(8)),
 )
 
 

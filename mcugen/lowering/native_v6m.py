@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
+from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
 from mcugen.lowering.native_dsp import _flat_affine, prepare_add
 from mcugen.lowering.variant import Variant
@@ -64,7 +65,8 @@ class Channels:
 def channels_of(call: KernelCall, weights: IntArray) -> Channels:
     """Of a call whose output channels have the weights [channels, K] and see the same K values."""
     multiplier, shift = (
-        np.broadcast_to(call.constant(role).astype(np.int64), (len(weights),)) for role in ("multiplier", "shift")
+        np.broadcast_to(call.constant(role).astype(np.int64), (len(weights),))
+        for role in ("multiplier", "shift")
     )
     bias = call.constant("bias").astype(np.int64) + call.param("in_offset") * weights.sum(axis=1)
     low, high = sum_bounds(weights)
@@ -78,6 +80,21 @@ def sum_bounds(weights: IntArray) -> tuple[IntArray, IntArray]:
     """The least and the largest sum over the last axis of int8 values times the weights."""
     low = np.minimum(127 * weights, -128 * weights).sum(axis=-1)
     return low, np.maximum(127 * weights, -128 * weights).sum(axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Requant:
+    """How a class's kernels get outputs from sums: the table, one row per channel, and what goes with it."""
+
+    table: Array
+    scaling: int
+    rounding: int
+
+    def bias_and_scales(self, channels: int) -> tuple[Array, Array]:
+        """Rows of the table apart: the biases, and the scales [channels, words], one only if all are equal."""
+        rows = self.table.reshape(channels, -1)
+        biases, scales = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1:])
+        return biases, scales[:1] if (scales == scales[0]).all() else scales
 
 
 def table(rows: list[IntArray]) -> Array:
@@ -111,7 +128,7 @@ def _chunk_fits(weights: IntArray, chunk: int) -> bool:
 
 def chunk_taps(weights: IntArray) -> int:
     """Taps that lanes can always sum up, a multiple of 4: the whole column, or a part as large as possible."""
-    taps = weights.shape[1]
+    taps = int(weights.shape[1])
     for parts in range(1, taps):
         chunk = 4 * -(-taps // (4 * parts))
         if _chunk_fits(weights, chunk):
@@ -143,19 +160,19 @@ def rows_as_convolution(call: KernelCall) -> KernelCall:
     return call.with_params(**sizes, **ones, pad_top=0, pad_left=0)
 
 
-def conv_call(
-    call: KernelCall, chunk: int, taps: int, scaling: int, rounding: int, constants: tuple[Constant, ...], scratch: int
-) -> KernelCall:
-    """A call with the parameters of ``mcugen_lanes_conv_params``."""
+def conv_call(call: KernelCall, chunk: int, weights: Constant, requant: Requant, scratch: int) -> KernelCall:
+    """A call with the parameters of ``mcugen_lanes_conv_params``; chunk: see `chunk_taps`."""
+    products = call.param("k_h") * call.param("k_w") * call.param("in_c")
     return call.replace(
         params=(
             *((name, call.param(name)) for name in _GEOMETRY),
             ("zero_point", -call.param("in_offset")),
-            ("taps", taps), ("chunk", chunk), ("scaling", scaling), ("rounding", rounding),
+            ("taps", chunk * -(-products // chunk)), ("chunk", chunk),
+            ("scaling", requant.scaling), ("rounding", requant.rounding),
             ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
-        constants=constants,
+        constants=(weights, Constant("requant", requant.table)),
         scratch=scratch,
     )  # fmt: skip
 
@@ -175,39 +192,113 @@ def has_rows(count: int) -> Callable[[KernelCall], bool]:
 
 # ---- depthwise convolutions in lanes (depthwise_lanes.h) -------------------------------------------------
 
-_PLANE_BUDGET = 4096  # bytes of scratch that a plane may take if it has more than one row of outputs
+_PLANE_BUDGET = 4096  # bytes of scratch that a plane may take if it has more than one line of outputs
 
 
-def depthwise_weights(call: KernelCall) -> IntArray:
-    """[channels, k_h * k_w]."""
-    return call.constant("weights").astype(np.int64).reshape(-1, call.param("out_c")).T
+@dataclass(frozen=True)
+class _Axis:
+    """What a depthwise convolution does along one axis; steps in bytes."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    pad: int
+    in_step: int
+    out_step: int
+
+    def reach(self, outputs: int) -> int:
+        """Inputs, padding among them, that so many outputs see."""
+        return (outputs - 1) * self.stride + self.kernel
+
+
+@dataclass(frozen=True)
+class Planes:
+    """How a depthwise convolution is cut into lines and bands. along_rows: lines are rows of the image."""
+
+    along_rows: bool
+    across: _Axis
+    along: _Axis
+
+    @property
+    def plane_n(self) -> int:
+        return self.along.reach(self.along.outputs)
+
+    @property
+    def band(self) -> int:
+        """Output lines of a band."""
+        lines_that_fit = max(0, _PLANE_BUDGET // (8 * self.plane_n) - self.across.kernel)
+        return min(-(-self.across.outputs // 3), lines_that_fit // self.across.stride + 1)
+
+    @property
+    def plane_bytes(self) -> int:
+        return 8 * self.plane_n * self.across.reach(self.band)
+
+    def effort(self, together: int) -> int:
+        """Roughly the instructions per channel: outputs, so many together, elements and lines of the plane."""
+        rounds = -(-self.across.outputs // (3 * self.band))
+        outputs = self.band * (75 * together * -(-self.along.outputs // together) + 40)
+        return rounds * (outputs + self.across.reach(self.band) * (10 * self.plane_n + 60))
+
+
+def _axis(call: KernelCall, letter: str, pad: str, in_step: int, out_step: int) -> _Axis:
+    inputs, outputs, kernel, stride = (
+        call.param(f"{name}_{letter}") for name in ("in", "out", "k", "stride")
+    )
+    return _Axis(inputs, outputs, kernel, stride, call.param(pad), in_step, out_step)
+
+
+def planes_of(call: KernelCall, together: int) -> Planes:
+    """The better of lines along the rows and lines along the columns; together: outputs computed at a time."""
+    row = call.param("in_c") * call.param("in_w"), call.param("out_c") * call.param("out_w")
+    pixel = call.param("in_c"), call.param("out_c")
+    vertical, horizontal = _axis(call, "h", "pad_top", *row), _axis(call, "w", "pad_left", *pixel)
+    return min(
+        (Planes(True, vertical, horizontal), Planes(False, horizontal, vertical)),
+        key=lambda planes: planes.effort(together),
+    )
+
+
+def depthwise_weights(call: KernelCall, planes: Planes) -> IntArray:
+    """[channels, k_lines * k_n]."""
+    k_h, k_w, channels = call.param("k_h"), call.param("k_w"), call.param("out_c")
+    weights = call.constant("weights").astype(np.int64).reshape(k_h, k_w, channels)
+    order = (2, 0, 1) if planes.along_rows else (2, 1, 0)
+    return np.asarray(weights.transpose(order).reshape(channels, -1))
 
 
 def plain_depthwise(call: KernelCall) -> bool:
     """Multiplier and dilation are 1, and lanes hold the sums."""
     ones = call.param("multiplier") == call.param("dilation_h") == call.param("dilation_w") == 1
-    weights = depthwise_weights(call)
+    weights = call.constant("weights").astype(np.int64).reshape(-1, call.param("out_c")).T
     return bool(ones and _chunk_fits(weights, weights.shape[1]))
 
 
-def depthwise_call(call: KernelCall, scaling: int, rounding: int, constants: tuple[Constant, ...]) -> KernelCall:
-    """A call with the parameters of ``mcugen_lanes_depthwise_params``."""
-    names = ("in_h", "in_w", "out_h", "out_w", "k_h", "k_w", "stride_h", "stride_w", "pad_top", "pad_left")
-    plane_w = (call.param("out_w") - 1) * call.param("stride_w") + call.param("k_w")
-    lines_that_fit = max(0, _PLANE_BUDGET // (8 * plane_w) - call.param("k_h"))
-    rows = min(-(-call.param("out_h") // 3), lines_that_fit // call.param("stride_h") + 1)
-    lines = (rows - 1) * call.param("stride_h") + call.param("k_h")
+def depthwise_call(
+    call: KernelCall, planes: Planes, weights: IntArray, requant: Requant, extra: int
+) -> KernelCall:
+    """A call with the parameters of ``mcugen_lanes_depthwise_params``; extra: scratch bytes beside the plane."""
+    across, along = planes.across, planes.along
     return call.replace(
         params=(
             ("channels", call.param("in_c")),
-            *((name, call.param(name)) for name in names),
+            ("in_lines", across.inputs), ("in_n", along.inputs),
+            ("in_pitch", across.in_step), ("in_step", along.in_step),
+            ("out_lines", across.outputs), ("out_n", along.outputs),
+            ("out_pitch", across.out_step), ("out_step", along.out_step),
+            ("k_lines", across.kernel), ("k_n", along.kernel),
+            ("stride_lines", across.stride), ("stride_n", along.stride),
+            ("pad_lines", across.pad), ("pad_n", along.pad),
             ("zero_point", -call.param("in_offset")),
-            ("rows", rows), ("plane_w", plane_w), ("scaling", scaling), ("rounding", rounding),
+            ("band", planes.band), ("plane_n", planes.plane_n),
+            ("scaling", requant.scaling), ("rounding", requant.rounding),
             ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
-        constants=constants,
-        scratch=8 * plane_w * lines + call.param("in_w") * call.param("in_c"),
+        constants=(
+            Constant("weights", weights.astype(np.int8).reshape(-1)), Constant("requant", requant.table),
+        ),
+        scratch=planes.plane_bytes + extra,
     )  # fmt: skip
 
 
@@ -216,6 +307,7 @@ def depthwise_call(call: KernelCall, scaling: int, rounding: int, constants: tup
 # Right shifts after the products with a multiplier in 2 or 3 pieces (requantize.h), and the widths of the pieces
 # after the first.
 _PRODUCT_SHIFTS = {2: 15, 3: 10}
+_LARGEST_CONSTANT = 4 * 255  # accumulators of constant channels
 _PIECE_BITS = {2: (16,), 3: (11, 10)}
 
 
@@ -245,37 +337,42 @@ def _products_fit(largest: int, pieces: list[IntArray], added: IntArray) -> bool
     return bool(np.max(largest * np.abs(pieces[0]) + rest + np.abs(added)) < 2**31)
 
 
-def requant_table(channels: Channels) -> tuple[Array, int, int]:
-    """Rows per channel, and the values of ``scaling`` and ``rounding`` that go with them."""
+def requant_table(channels: Channels) -> Requant:
+    """Rows (bias, right shift, what is added before it, pieces of the multiplier) per channel."""
     constant, outputs = channels.constant_outputs()
     largest, least, most = variable_range(channels, constant)
+    if least < -_MAX_RIGHT_SHIFT or most > -1:
+        return _exact_table(channels)
     # Of a constant channel the weights are taken as zeros: four times the output scaled by 1/2, then shifted by 1.
     right = np.where(constant, 1, -channels.shift)
     bias = np.where(constant, 4 * (outputs - channels.out_offset), channels.bias)
     multiplier = np.where(constant, 2**30, channels.multiplier)
-    if least >= -_MAX_RIGHT_SHIFT and most <= -1:
-        for count, rounding in ((2, UP), (3, UP), (2, AWAY), (3, AWAY)):
-            pieces, shift = _pieces(multiplier, count), _PRODUCT_SHIFTS[count]
-            added = ((2 * channels.out_offset + 1) << right) >> 1
-            whole = (added << shift) + (1 << (shift - 1))
-            fits = _products_fit(max(largest, 1024), pieces, whole if rounding == UP else np.int64(1 << shift))
-            if fits and rounding == UP == channels.rounding:
-                return table([bias, right + shift, whole, *pieces]), count, UP
-            if fits and rounding == AWAY:
-                return table([bias, right, added, *pieces]), count, AWAY
-    return table([channels.bias, channels.shift, channels.multiplier]), 0, EXACT
+    added = ((2 * channels.out_offset + 1) << right) >> 1
+    for rounding in (UP, AWAY) if channels.rounding == UP else (AWAY,):
+        for count, shift in _PRODUCT_SHIFTS.items():
+            pieces = _pieces(multiplier, count)
+            half = np.int64(1 << (shift - 1))
+            whole = (added << shift) + half
+            if _products_fit(max(largest, _LARGEST_CONSTANT), pieces, whole if rounding == UP else half):
+                rest = [right + shift, whole] if rounding == UP else [right, added]
+                return Requant(table([bias, *rest, *pieces]), count, rounding)
+    return _exact_table(channels)
+
+
+def _exact_table(channels: Channels) -> Requant:
+    return Requant(table([channels.bias, channels.shift, channels.multiplier]), 0, EXACT)
 
 
 def without_constant_channels(weights: IntArray, channels: Channels) -> IntArray:
     """The weights with zeros for channels whose output is constant."""
-    return np.where(channels.constant_outputs()[0][:, None], 0, weights)
+    return np.asarray(np.where(channels.constant_outputs()[0][:, None], 0, weights))
 
 
 def by_groups(weights: IntArray, size: int) -> IntArray:
     """[channels, K] as [groups, K, size], zeros for the channels that are missing."""
     channels, k = weights.shape
     whole = np.pad(weights, ((0, -channels % size), (0, 0)))
-    return whole.reshape(-1, size, k).transpose(0, 2, 1)
+    return np.asarray(whole.reshape(-1, size, k).transpose(0, 2, 1))
 
 
 def offset_bytes(weights: IntArray) -> Array:
@@ -289,10 +386,9 @@ def prepare_convolution(call: KernelCall) -> KernelCall:
     chunk = chunk_taps(weights)
     padded = as_taps(weights, chunk)
     taps = padded.shape[1]
-    requant, scaling, rounding = requant_table(described)
-    constants = (Constant("weights", offset_bytes(by_groups(padded, 2))), Constant("requant", requant))
+    streamed = Constant("weights", offset_bytes(by_groups(padded, 2)))
     scratch = 8 * (taps // chunk + taps) + 3 * weights.shape[1]
-    return conv_call(call, chunk, taps, scaling, rounding, constants, scratch)
+    return conv_call(call, chunk, streamed, requant_table(described), scratch)
 
 
 def prepare_one_channel(call: KernelCall) -> KernelCall:
@@ -304,31 +400,24 @@ def prepare_rows(call: KernelCall) -> KernelCall:
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    described = channels_of(call, depthwise_weights(call))
-    weights = without_constant_channels(depthwise_weights(call), described)
-    requant, scaling, rounding = requant_table(described)
-    constants = (Constant("weights", weights.astype(np.int8).reshape(-1)), Constant("requant", requant))
-    return depthwise_call(call, scaling, rounding, constants)
-
-
-def bias_and_scales(requant: Array, channels: int) -> tuple[Array, Array]:
-    """Rows of a table apart: the biases, and the scales [channels, words], one only if all are equal."""
-    rows = requant.reshape(channels, -1)
-    biases, scales = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1:])
-    return biases, scales[:1] if (scales == scales[0]).all() else scales
+    planes = planes_of(call, together=1)
+    original = depthwise_weights(call, planes)
+    described = channels_of(call, original)
+    weights = without_constant_channels(original, described)
+    return depthwise_call(call, planes, weights, requant_table(described), 4 * weights.shape[1])
 
 
 def prepare_fully_connected(call: KernelCall) -> KernelCall:
     original = call.constant("weights").astype(np.int64)
     described = channels_of(call, original)
     weights = as_taps(without_constant_channels(original, described), 4)
-    requant, scaling, rounding = requant_table(described)
-    biases, scales = bias_and_scales(requant, len(weights))
+    requant = requant_table(described)
+    biases, scales = requant.bias_and_scales(len(weights))
     return call.replace(
         params=(
             ("rows", call.param("rows")), ("in_n", call.param("in_n")), ("out_n", call.param("out_n")),
             ("taps", weights.shape[1]), ("per_channel", int(len(scales) > 1)),
-            ("scaling", scaling), ("rounding", rounding),
+            ("scaling", requant.scaling), ("rounding", requant.rounding),
             ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
@@ -340,35 +429,39 @@ def prepare_fully_connected(call: KernelCall) -> KernelCall:
     )  # fmt: skip
 
 
-is_affine_add = _flat_affine
-
 _CONV, _CONV_STRUCT = "v6m/conv2d_s8.h", "mcugen_lanes_conv_params"
+_LANES = 3
+_TILES = overlap.convolution_tiles(_LANES, again=True)
+LANES_DEPTHWISE_OVERLAP = overlap.bands_of_lines(group=1, together=_LANES)
 
 V6M_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "v6m", _CONV, "v6m",
-        applies=ungrouped, prepare=prepare_convolution, rank=3, struct=_CONV_STRUCT,
+        applies=ungrouped, prepare=prepare_convolution, rank=3, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     Variant(
         "depthwise_conv2d_s8", "v6m_one_channel", _CONV, "v6m",
-        applies=one_channel, prepare=prepare_one_channel, rank=4, struct=_CONV_STRUCT,
+        applies=one_channel, prepare=prepare_one_channel, rank=4, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     Variant(
         "depthwise_conv2d_s8", "v6m", "v6m/depthwise_conv2d_s8.h", "v6m",
         applies=plain_depthwise, prepare=prepare_depthwise, rank=3, struct="mcugen_lanes_depthwise_params",
+        overlap=LANES_DEPTHWISE_OVERLAP,
     ),
     Variant(
         "fully_connected_s8", "v6m", "v6m/fully_connected_s8.h", "v6m",
         prepare=prepare_fully_connected, rank=3, struct="mcugen_v6m_fully_connected_params",
+        overlap=overlap.rows_copied,
     ),
     Variant(
         "fully_connected_s8", "v6m_rows", _CONV, "v6m",
-        applies=has_rows(3), prepare=prepare_rows, rank=4, struct=_CONV_STRUCT,
+        applies=has_rows(3), prepare=prepare_rows, rank=4, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     *(
         Variant(
             kernel, "v6m", "v6m/add_s8.h", "v6m",
-            applies=is_affine_add, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
+            applies=_flat_affine, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
+            overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")
     ),

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcugen.ir import Array
+from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
+from mcugen.lowering.native_dsp import _flat_affine, prepare_add
 from mcugen.lowering.native_v6m import (
     EXACT,
+    LANES_DEPTHWISE_OVERLAP,
     Channels,
+    Requant,
     as_convolution,
     as_taps,
-    bias_and_scales,
     by_groups,
     channels_of,
     chunk_taps,
@@ -23,10 +25,9 @@ from mcugen.lowering.native_v6m import (
     depthwise_call,
     depthwise_weights,
     has_rows,
-    is_affine_add,
     one_channel,
     plain_depthwise,
-    prepare_add,
+    planes_of,
     rows_as_convolution,
     table,
     ungrouped,
@@ -42,13 +43,13 @@ _INT16_SUMS = 257  # bytes whose sum always fits 16 bits
 _FEW_CHANNELS = 20  # of a fully connected layer, where groups of four save filling up to eight
 
 
-def requant_table(channels: Channels) -> tuple[Array, int]:
-    """Rows of four words per channel, and the value of ``rounding`` that goes with them (requantize.h)."""
+def requant_table(channels: Channels) -> Requant:
+    """Rows of four words per channel (requantize.h)."""
     constant, outputs = channels.constant_outputs()
     largest, least, most = variable_range(channels, constant)
     if largest >= _LARGEST_SUM or least < -_MAX_RIGHT_SHIFT or most > -1:
         zeros = np.zeros_like(channels.bias)
-        return table([channels.bias, channels.multiplier, channels.shift, zeros]), EXACT
+        return Requant(table([channels.bias, channels.multiplier, channels.shift, zeros]), 0, EXACT)
     right = np.where(constant, 0, -channels.shift)
     rounding = ((2 * channels.out_offset + 1) << right) >> 1
     rows = [
@@ -57,18 +58,16 @@ def requant_table(channels: Channels) -> tuple[Array, int]:
         np.where(constant, outputs, rounding),
         right,
     ]
-    return table(rows), channels.rounding
+    return Requant(table(rows), 0, channels.rounding)
 
 
 def prepare_convolution(call: KernelCall) -> KernelCall:
     weights = conv_weights(call)
     chunk = chunk_taps(weights)
     padded = as_taps(weights, chunk)
-    requant, rounding = requant_table(channels_of(call, weights))
-    constants = (Constant("weights", padded.astype(np.int8).reshape(-1)), Constant("requant", requant))
-    taps = padded.shape[1]
-    scratch = _TAP_BYTES * taps + _PIXELS * weights.shape[1]
-    return conv_call(call, chunk, taps, 0, rounding, constants, scratch)
+    streamed = Constant("weights", padded.astype(np.int8).reshape(-1))
+    scratch = _TAP_BYTES * padded.shape[1] + _PIXELS * weights.shape[1]
+    return conv_call(call, chunk, streamed, requant_table(channels_of(call, weights)), scratch)
 
 
 def prepare_one_channel(call: KernelCall) -> KernelCall:
@@ -80,23 +79,22 @@ def prepare_rows(call: KernelCall) -> KernelCall:
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    weights = depthwise_weights(call)
-    requant, rounding = requant_table(channels_of(call, weights))
-    constants = (Constant("weights", weights.astype(np.int8).reshape(-1)), Constant("requant", requant))
-    return depthwise_call(call, 0, rounding, constants)
+    planes = planes_of(call, together=2)
+    weights = depthwise_weights(call, planes)
+    return depthwise_call(call, planes, weights, requant_table(channels_of(call, weights)), 0)
 
 
 def prepare_fully_connected(call: KernelCall) -> KernelCall:
     weights = call.constant("weights").astype(np.int64)
-    requant, rounding = requant_table(channels_of(call, weights))
-    biases, scales = bias_and_scales(requant, len(weights))
+    requant = requant_table(channels_of(call, weights))
+    biases, scales = requant.bias_and_scales(len(weights))
     group = 4 if len(weights) <= _FEW_CHANNELS and (len(weights) - 1) % 8 < 4 else 8
     streamed = np.ascontiguousarray(by_groups(weights, group).astype(np.int8)).reshape(-1)
     return call.replace(
         params=(
             ("rows", call.param("rows")), ("in_n", call.param("in_n")), ("out_n", call.param("out_n")),
             ("group", group), ("per_channel", int(len(scales) > 1)),
-            ("rounding", rounding), ("out_offset", call.param("out_offset")),
+            ("rounding", requant.rounding), ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
         constants=(Constant("weights", streamed), Constant("bias", biases), Constant("scale", scales.reshape(-1))),
@@ -109,34 +107,41 @@ def _small_window_of_quads(call: KernelCall) -> bool:
 
 
 _CONV, _CONV_STRUCT = "v7m/conv2d_s8.h", "mcugen_lanes_conv_params"
+_TILES = overlap.convolution_tiles(_PIXELS, again=True)
 
 V7M_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "v7m", _CONV, "v7m",
-        applies=ungrouped, prepare=prepare_convolution, rank=6, struct=_CONV_STRUCT,
+        applies=ungrouped, prepare=prepare_convolution, rank=6, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     Variant(
         "depthwise_conv2d_s8", "v7m_one_channel", _CONV, "v7m",
-        applies=one_channel, prepare=prepare_one_channel, rank=7, struct=_CONV_STRUCT,
+        applies=one_channel, prepare=prepare_one_channel, rank=7, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     Variant(
         "depthwise_conv2d_s8", "v7m", "v7m/depthwise_conv2d_s8.h", "v7m",
         applies=plain_depthwise, prepare=prepare_depthwise, rank=6, struct="mcugen_lanes_depthwise_params",
+        overlap=LANES_DEPTHWISE_OVERLAP,
     ),
     Variant(
         "fully_connected_s8", "v7m", "v7m/fully_connected_s8.h", "v7m",
         prepare=prepare_fully_connected, rank=6, struct="mcugen_v7m_fully_connected_params",
+        overlap=overlap.rows_in_groups(lambda call: int(call.param("group"))),
     ),
     Variant(
         "fully_connected_s8", "v7m_rows", _CONV, "v7m",
-        applies=has_rows(4), prepare=prepare_rows, rank=7, struct=_CONV_STRUCT,
+        applies=has_rows(4), prepare=prepare_rows, rank=7, struct=_CONV_STRUCT, overlap=_TILES,
     ),
     *(
         Variant(
             kernel, "v7m", "v7m/add_s8.h", "v7m",
-            applies=is_affine_add, prepare=prepare_add, rank=6, struct="mcugen_v6m_add_params",
+            applies=_flat_affine, prepare=prepare_add, rank=6, struct="mcugen_v6m_add_params",
+            overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")
     ),
-    Variant("average_pool_s8", "v7m", "v7m/pool_s8.h", "v7m", applies=_small_window_of_quads, rank=6),
+    Variant(
+        "average_pool_s8", "v7m", "v7m/pool_s8.h", "v7m",
+        applies=_small_window_of_quads, rank=6, overlap=overlap.pool(4),
+    ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mcugen.lowering.call import KernelCall
+from mcugen.lowering.overlap import OverlapRule, apart
 
 InstructionClass: TypeAlias = Literal["scalar", "v6m", "v7m", "dsp", "mve"]
 
@@ -47,6 +48,7 @@ class Variant:
               added. With parameters added, ``struct`` names the C type that has them.
     rank:     among the variants that apply, the highest is taken.
     levels:   the ``--optimize`` levels that may use it: all, SPEED_ONLY or NOT_FOR_SIZE.
+    overlap:  for a prepared call, how its output may share bytes with inputs that nobody needs afterwards.
     """
 
     kernel: str
@@ -58,6 +60,7 @@ class Variant:
     rank: int = 0
     struct: str = ""
     levels: frozenset[Optimize] = frozenset(LEVELS)
+    overlap: OverlapRule = apart
 
     @property
     def function(self) -> str:

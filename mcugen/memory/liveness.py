@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mcugen.errors import InputError
 from mcugen.ir import Graph
-from mcugen.lowering import Program
-from mcugen.memory import Buffer, Plan, Problem, plan
+from mcugen.lowering import Program, Sharing, Step
+from mcugen.memory import Buffer, Overlap, Plan, Problem, plan
 
 ALIGNMENT = 16
 
@@ -59,7 +60,7 @@ def alias_roots(graph: Graph) -> dict[str, str]:
 
 def io_names(graph: Graph) -> dict[str, str]:
     """What the C interface calls each model input and output: "input", or "input_0", "input_1" ... of several."""
-    names = {}
+    names: dict[str, str] = {}
     for role, tensors in (("input", graph.inputs), ("output", graph.outputs)):
         for i, name in enumerate(tensors):
             names.setdefault(name, role if len(tensors) == 1 else f"{role}_{i}")
@@ -76,23 +77,45 @@ def external_tensors(graph: Graph) -> dict[str, str]:
     for name, io in io_names(graph).items():
         if homes.setdefault(roots[name], io) != io:
             raise InputError(
-                f"'{name}' shares its memory with another input or output", where="--io-memory", hint="use arena"
+                f"'{name}' shares its memory with another input or output",
+                where="--io-memory",
+                hint="use arena",
             )
     return {name: homes[root] for name, root in roots.items() if root in homes}
 
 
-def memory_problem(program: Program, outside: Collection[str] = ()) -> Problem:
-    """One buffer per activation, state and scratch; time is the index of the step. ``outside``: names left out.
+def memory_problem(program: Program, outside: Collection[str] = (), overlap: bool = True) -> Problem:
+    """One buffer per activation, state and scratch; time is the index of the step.
 
+    outside: names left out. overlap: outputs may share bytes with inputs that die at the step, as kernels declare.
     Model inputs live from step 0, outputs and states to the end; states live all the time, since they must
     survive from one inference to the next.
     """
     graph, steps = program.graph, program.steps
-    roots = alias_roots(graph)
-    end = max(len(steps), 1)
+    lives = _lifetimes(program)
+    buffers = [
+        Buffer(name, max(graph.tensors[name].bytes, 1), start, end, ALIGNMENT)
+        for name, (start, end) in lives.items()
+        if name not in outside
+    ]
+    for t, step in enumerate(steps):
+        scratch = max((call.scratch or 0 for call in step.calls), default=0)
+        if scratch:
+            buffers.append(Buffer(f"{_SCRATCH}{t}", scratch, t, t + 1, ALIGNMENT))
+    if not overlap:
+        return Problem(tuple(buffers))
+    kept = {*outside, *_kept_buffers(graph)}
+    overlaps = [o for t, step in enumerate(steps) for o in _step_overlaps(program, step, t, lives, kept)]
+    return Problem(tuple(buffers), tuple(overlaps))
+
+
+def _lifetimes(program: Program) -> dict[str, tuple[int, int]]:
+    """(first step, step after the last) of every activation and state that is not a view of another."""
+    graph, roots = program.graph, alias_roots(program.graph)
+    end = max(len(program.steps), 1)
     first: dict[str, int] = {roots[n]: 0 for n in graph.inputs if n in roots}
     last: dict[str, int] = {}
-    for t, step in enumerate(steps):
+    for t, step in enumerate(program.steps):
         for name in (*step.op.inputs, *step.op.outputs):
             if name in roots:
                 first.setdefault(roots[name], t)
@@ -102,22 +125,50 @@ def memory_problem(program: Program, outside: Collection[str] = ()) -> Problem:
             last[roots[name]] = end
     for variable in graph.variables():
         first[variable.name], last[variable.name] = 0, end
-    buffers = [
-        Buffer(name, max(graph.tensors[name].bytes, 1), start, max(last.get(name, 0), start + 1), ALIGNMENT)
-        for name, start in first.items()
-        if name not in outside
-    ]
-    for t, step in enumerate(steps):
-        scratch = max((call.scratch or 0 for call in step.calls), default=0)
-        if scratch:
-            buffers.append(Buffer(f"{_SCRATCH}{t}", scratch, t, t + 1, ALIGNMENT))
-    return Problem(tuple(buffers))
+    return {name: (start, max(last.get(name, 0), start + 1)) for name, start in first.items()}
 
 
-def plan_memory(program: Program, io_in_arena: bool = True) -> MemoryPlan:
+def _kept_buffers(graph: Graph) -> set[str]:
+    """Those whose contents matter after the last step that uses them."""
+    roots = alias_roots(graph)
+    outputs = {roots[name] for name in graph.outputs if name in roots}
+    return outputs | {variable.name for variable in graph.variables()}
+
+
+# Of places that keep channels apart, the nearest so many are offered.
+_PLACES = 3
+
+
+def _step_overlaps(
+    program: Program, step: Step, t: int, lives: Mapping[str, tuple[int, int]], kept: Collection[str]
+) -> Iterator[Overlap]:
+    """What the kernel of a step allows its new output and its dying inputs. Steps of several calls allow nothing."""
+    if len(step.calls) != 1 or not step.sharings or len(step.calls[0].outputs) != 1:
+        return
+    (call,), (sharings,), roots = step.calls, step.sharings, alias_roots(program.graph)
+    output = roots[call.outputs[0]]
+    read = [roots.get(name, "") for name in call.inputs]
+    for sharing in sharings:
+        source = read[sharing.input]
+        dies = source in lives and source not in kept and lives[source][1] == t + 1
+        if dies and read.count(source) == 1 and output in lives and lives[output][0] == t:
+            yield from _overlaps(output, source, sharing)
+
+
+def _overlaps(output: str, source: str, sharing: Sharing) -> Iterator[Overlap]:
+    if sharing.step == 1:
+        yield Overlap.ahead(output, source, sharing.distance)
+        return
+    step = math.lcm(sharing.step, ALIGNMENT)
+    nearest = -(-sharing.distance // step) * step
+    for distance in range(nearest, nearest + _PLACES * step, step):
+        yield Overlap(source, output, low=-distance, high=-distance)
+
+
+def plan_memory(program: Program, io_in_arena: bool = True, overlap: bool = True) -> MemoryPlan:
     """The arena of a program; the validator has passed it. Raises InputError, see `external_tensors`."""
     external = {} if io_in_arena else external_tensors(program.graph)
-    problem = memory_problem(program, external)
+    problem = memory_problem(program, external, overlap)
     found = plan(problem)
     roots = alias_roots(program.graph)
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}

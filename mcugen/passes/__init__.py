@@ -18,7 +18,6 @@ from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
 from mcugen.passes.fuse_clamps import fuse_clamps
 from mcugen.passes.fuse_tables import fuse_tables
-from mcugen.passes.mean_to_pool import mean_to_pool
 from mcugen.passes.merge_duplicates import merge_duplicates
 from mcugen.passes.merge_pad import merge_pad
 from mcugen.passes.remove_constant_channels import remove_constant_channels
@@ -63,7 +62,6 @@ INTEGER_PIPELINE: tuple[Pass, ...] = (
     fuse_activation,
     fuse_tables,
     fuse_clamps,
-    mean_to_pool,
     cancel_transposes,
     fold_transpose_into_fc,
     remove_constant_channels,

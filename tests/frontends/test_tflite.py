@@ -149,6 +149,16 @@ def test_declared_shapes_must_be_those_of_the_operators() -> None:
         load_tflite(single(Operator("RELU", ("x",), ("y",)), tensors), "m")
 
 
+@pytest.mark.parametrize("name", ["TRANSPOSE", "SOFTMAX", "LEAKY_RELU", "RELU", "SVDF", "CONV_2D", "ADD"])
+def test_an_absent_first_input(name: str) -> None:
+    tensors = [activation("y", (1, 4), QUANT), int32s("perm", [0, 1])]
+    operator = Operator(name, ("", "perm"), ("y",))
+    with pytest.raises(
+        UnsupportedModelError, match=r"input 0 is missing|must have 4 dimensions|must be positive"
+    ):
+        load_tflite(build_model(tensors, [operator], [], ["y"]), "m")
+
+
 def test_a_constant_without_quantization_is_refused(tmp_path: Path) -> None:
     tensors = [
         *(activation("x", (1, 4), None, DType.FLOAT32), constant("c", np.ones((1, 4), dtype=np.int8))),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
 
 from mcugen.ir import Array
 from mcugen.lowering.call import KernelCall, ParamValue
+from mcugen.lowering.overlap import Sharing
 from mcugen.lowering.variant import Variant
 from tests.kernels.cases import Case
 
@@ -30,21 +31,22 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Record:
-    """One case made ready for one variant; ``arguments``: per call, indices of ``buffers``."""
+    """One case made ready for one variant; ``arguments``: per call, indices of ``buffers`` and places in them."""
 
     case: Case
     calls: tuple[KernelCall, ...]
     buffers: tuple[Buffer, ...]
-    arguments: tuple[tuple[int, ...], ...]
+    arguments: tuple[tuple[tuple[int, int], ...], ...]
 
     def pack(self) -> bytes:
         """The record in the driver's format, its size in words first."""
         parts = [_words(len(self.buffers), len(self.calls))]
         for b in self.buffers:
             parts += [_words(b.kind, b.size, b.misalignment), _padded(b.before), _padded(b.after)]
-        for call, indices in zip(self.calls, self.arguments, strict=True):
+        for call, places in zip(self.calls, self.arguments, strict=True):
             params = pack_params(call)
-            parts += [_words(len(params), len(indices)), _padded(params), _words(*indices)]
+            parts += [_words(len(params), len(places)), _padded(params)]
+            parts += [_words(index, start) for index, start in places]
         body = b"".join(parts)
         return _words(len(body) // 4) + body
 
@@ -75,8 +77,36 @@ def make_record(case: Case, variant: Variant) -> Record:
         order += range(first, first + len(constants))
         order += [index[n] for n in (*call.states, *call.outputs)]
         order += range(first + len(constants), len(buffers))
-        arguments.append(tuple(order))
+        arguments.append(tuple((i, 0) for i in order))
     return Record(case, calls, tuple(buffers), tuple(arguments))
+
+
+def overlapped(record: Record, sharing: Sharing, distance: int) -> Record:
+    """The record with the output of its only call ``distance`` bytes before the input that ``sharing`` names.
+
+    Whatever of the input the output does not cover must stay as it is.
+    """
+    (call,) = record.calls
+    ((*places,),) = record.arguments
+    at_input = sharing.input
+    at_output = len(call.inputs) + len(call.constants) + len(call.states)
+    source, target = (record.buffers[places[i][0]] for i in (at_input, at_output))
+    in_start, out_start = max(distance, 0), max(-distance, 0)
+    size = max(in_start + source.size, out_start + target.size)
+    before = bytearray((37 * i + record.case.seed) % 251 for i in range(size))
+    before[in_start : in_start + source.size] = source.before
+    after = before.copy()
+    after[out_start : out_start + target.size] = target.after
+    element = max(record.case.tensors[name].dtype.size for name in (call.inputs[at_input], call.outputs[0]))
+    shared = Buffer(
+        f"{source.label} and {target.label}", _STATE, size, source.misalignment * element % 16,
+        bytes(before), bytes(after),
+    )  # fmt: skip
+    shared_index, dropped = places[at_input][0], places[at_output][0]
+    buffers = [shared if i == shared_index else b for i, b in enumerate(record.buffers)]
+    buffers[dropped] = Buffer("nothing", _SCRATCH, 0, 0)
+    places[at_input], places[at_output] = (shared_index, in_start), (shared_index, out_start)
+    return replace(record, buffers=tuple(buffers), arguments=(tuple(places),))
 
 
 def _activation(case: Case, name: str, r: Random) -> Buffer:

@@ -144,10 +144,13 @@ class Harness:
 
     def run(self, cases: list[Case]) -> Report:
         """Runs cases that suit the variant and compares every byte that the kernel may or may not write."""
-        records = [make_record(case, self.variant) for case in cases]
+        return self.run_records([make_record(case, self.variant) for case in cases])
+
+    def run_records(self, records: list[Record]) -> Report:
+        """As `run`, for cases that are made ready already."""
         output, complete = self._execute(records, announce=False)
         if not complete:
-            return Report(len(cases), (self._crash(records),))
+            return Report(len(records), (self._crash(records),))
         failures = [line.split()[1:] for line in output.splitlines() if line.startswith("FAIL ")]
         done = next(line for line in output.splitlines() if line.startswith("DONE ")).split()
         count, ticks = int(done[1]), int(done[2]) * 1000 + int(done[3])

@@ -53,28 +53,56 @@ class Net:
         shapes = op.infer(*(self.shape(n) if n else () for n in inputs))
         source = self.tensors[inputs[0]]
         for name, shape in zip(names, shapes, strict=True):
-            self.tensors[name] = source.replace(name=name, shape=shape, quant=quant or source.quant, data=None)
+            self.tensors[name] = source.replace(
+                name=name, shape=shape, quant=quant or source.quant, data=None
+            )
         self.ops.append(op)
         return names
 
     def conv(
-        self, x: str, weights: Array, bias: Sequence[int] | None = None, *, quant: QuantParams = UNIT, **attributes: Any
+        self,
+        x: str,
+        weights: Array,
+        bias: Sequence[int] | None = None,
+        *,
+        quant: QuantParams = UNIT,
+        **attributes: Any,
     ) -> str:
         """Conv2D for weights OHWI; the scale of the weights is 1/64."""
         return self._layer(ops.Conv2D, x, weights, bias, quant, kernel=weights.shape[1:3], **attributes)
 
     def depthwise(
-        self, x: str, weights: Array, bias: Sequence[int] | None = None, *, quant: QuantParams = UNIT, **attributes: Any
+        self,
+        x: str,
+        weights: Array,
+        bias: Sequence[int] | None = None,
+        *,
+        quant: QuantParams = UNIT,
+        **attributes: Any,
     ) -> str:
-        return self._layer(ops.DepthwiseConv2D, x, weights, bias, quant, kernel=weights.shape[1:3], **attributes)
+        return self._layer(
+            ops.DepthwiseConv2D, x, weights, bias, quant, kernel=weights.shape[1:3], **attributes
+        )
 
     def dense(
-        self, x: str, weights: Array, bias: Sequence[int] | None = None, *, quant: QuantParams = UNIT, **attributes: Any
+        self,
+        x: str,
+        weights: Array,
+        bias: Sequence[int] | None = None,
+        *,
+        quant: QuantParams = UNIT,
+        **attributes: Any,
     ) -> str:
         return self._layer(ops.FullyConnected, x, weights, bias, quant, **attributes)
 
     def _layer(
-        self, kind: type[Op], x: str, weights: Array, bias: Sequence[int] | None, quant: QuantParams, **attributes: Any
+        self,
+        kind: type[Op],
+        x: str,
+        weights: Array,
+        bias: Sequence[int] | None,
+        quant: QuantParams,
+        **attributes: Any,
     ) -> str:
         scales = attributes.pop("scales", (1 / 64,))
         axis = None if len(scales) == 1 else (3 if kind is ops.DepthwiseConv2D else 0)
@@ -220,7 +248,9 @@ def _unary(d: Drawing) -> str:
     kind = d.one_of(ops.Clip, ops.LeakyRelu, ops.Logistic, ops.Tanh, ops.Quantize, ops.HardSwish)
     if kind is ops.Clip:
         same = d.net.quant(d.current)
-        return d.net.add(ops.Clip, d.current, quant=d.one_of(same, d.quant()), low=d.one_of(0.0, -0.5, 0.07), high=2.0)
+        return d.net.add(
+            ops.Clip, d.current, quant=d.one_of(same, d.quant()), low=d.one_of(0.0, -0.5, 0.07), high=2.0
+        )
     if kind is ops.LeakyRelu:
         return d.net.add(ops.LeakyRelu, d.current, quant=d.quant(), alpha=0.1)
     fixed = {ops.Logistic: PROBABILITY, ops.Tanh: SIGNED_UNIT}
@@ -267,7 +297,8 @@ def _transpose(d: Drawing) -> str:
 
 
 STEPS: tuple[Callable[[Drawing], str], ...] = (
-    _conv, _conv, _conv, _depthwise, _depthwise, _binary, _binary, _unary, _unary, _pool, _pad, _join, _part, _transpose,
+    _conv, _conv, _conv, _depthwise, _depthwise, _binary, _binary, _unary, _unary,
+    _pool, _pad, _join, _part, _transpose,
 )  # fmt: skip
 
 
@@ -295,5 +326,7 @@ def _head(d: Drawing) -> str:
     flat = int(np.prod(d.net.shape(d.current)))
     d.advance(d.net.add(ops.Reshape, d.current, shape=(1, flat)))
     hidden = d.one_of(1, 2, 5)
-    x = d.net.dense(d.current, d.weights(hidden, flat), d.bias(hidden), quant=d.quant(), scales=d.scales(hidden))
+    x = d.net.dense(
+        d.current, d.weights(hidden, flat), d.bias(hidden), quant=d.quant(), scales=d.scales(hidden)
+    )
     return d.net.dense(x, d.weights(3, hidden), d.bias(3), quant=d.quant(), scales=d.scales(3))

@@ -29,7 +29,7 @@ def test_a_missing_input_is_named() -> None:
     "array", [np.zeros((1, 6, 6, 3), np.int8), np.zeros((6, 6, 2), np.int8), np.zeros((1, 6, 6, 2), np.uint8)]
 )
 def test_wrong_shapes_and_types_are_named(array: np.ndarray) -> None:
-    with pytest.raises(InputError, match="input 'image' has shape .* needed"):
+    with pytest.raises(InputError, match=r"input 'image' has shape .* needed"):
         evaluate(graphs.classifier(), {"image": array})
 
 

@@ -295,10 +295,10 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp_3x3(const mcugen_dsp_depthwise
         .plane_skip = p->stride_lines * 2 * p->plane_n - 4 * (p->stride_n * pairs + odd),
     };
     int32_t *const planes = scratch;
-    for (int32_t first_c = 0; first_c < p->channels; first_c += MCUGEN_DSP_DEPTHWISE_GROUP) {
-        const int32_t count = mcugen_min(p->channels - first_c, MCUGEN_DSP_DEPTHWISE_GROUP);
-        for (int32_t first = 0; first < p->out_lines; first += p->band) {
-            const int32_t lines = mcugen_min(p->band, p->out_lines - first);
+    for (int32_t first = 0; first < p->out_lines; first += p->band) {
+        const int32_t lines = mcugen_min(p->band, p->out_lines - first);
+        for (int32_t first_c = 0; first_c < p->channels; first_c += MCUGEN_DSP_DEPTHWISE_GROUP) {
+            const int32_t count = mcugen_min(p->channels - first_c, MCUGEN_DSP_DEPTHWISE_GROUP);
             mcugen_dsp_spread_band(p, planes, input + first_c, first, lines, count);
             channel.plane = planes;
             channel.out = output + first * p->out_pitch + first_c * p->multiplier;
@@ -381,10 +381,10 @@ MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_dsp(const mcugen_dsp_depthwise_par
 {
     const int32_t channel_taps = p->k_lines * ((p->k_n + 1) / 2 * 2);
     int32_t *const planes = scratch;
-    for (int32_t first_c = 0; first_c < p->channels; first_c += MCUGEN_DSP_DEPTHWISE_GROUP) {
-        const int32_t count = mcugen_min(p->channels - first_c, MCUGEN_DSP_DEPTHWISE_GROUP);
-        for (int32_t first = 0; first < p->out_lines; first += p->band) {
-            const int32_t lines = mcugen_min(p->band, p->out_lines - first);
+    for (int32_t first = 0; first < p->out_lines; first += p->band) {
+        const int32_t lines = mcugen_min(p->band, p->out_lines - first);
+        for (int32_t first_c = 0; first_c < p->channels; first_c += MCUGEN_DSP_DEPTHWISE_GROUP) {
+            const int32_t count = mcugen_min(p->channels - first_c, MCUGEN_DSP_DEPTHWISE_GROUP);
             mcugen_dsp_spread_band(p, planes, input + first_c, first, lines, count);
             for (int32_t c = 0; c < count * p->multiplier; c++) {
                 const int32_t out_c = first_c * p->multiplier + c;

@@ -1,8 +1,8 @@
 /*
  * Element-wise addition and subtraction without long multiplication, for inputs of equal shape.
  *
- * Both scalings and roundings of the contract are one affine form, (a fa + b fb + rest) >> shift, wherever that
- * gives the same result for all 65,536 pairs of inputs. This is tried when the factors are made.
+ * Both scalings and roundings of the contract are one affine form, (a fa + b fb + rest) >> shift, wherever
+ * that gives the same result for all 65,536 pairs of inputs. This is tried when the factors are made.
  */
 #ifndef MCUGEN_V6M_ADD_S8_H
 #define MCUGEN_V6M_ADD_S8_H

@@ -1,9 +1,9 @@
 /*
  * 2D convolution with one group: three output pixels at a time, in lanes, two output channels after two.
  *
- * Constants: weights uint8 [pairs of channels][taps][2], the weights plus 128, taps in the order of the window;
- * requant int32 [out_c][scaling + 3], see requantize.h. Scratch: 8 bytes per chunk for -128 times the sums of its
- * values, which take the 128 back; the columns, 8 bytes a tap; then three copies of windows.
+ * Constants: weights uint8 [pairs of channels][taps][2], the weights plus 128, taps in the order of the
+ * window; requant int32 [out_c][scaling + 3], see requantize.h. Scratch: 8 bytes per chunk for -128 times the
+ * sums of its values, which take the 128 back; the columns, 8 bytes a tap; then three copies of windows.
  */
 #ifndef MCUGEN_V6M_CONV2D_S8_H
 #define MCUGEN_V6M_CONV2D_S8_H
@@ -36,15 +36,16 @@ enum { MCUGEN_V6M_CHANNELS = 2 };
                    "1:                    \n" taps "adds %[w], #" bytes " \n"                                \
                    "cmp   %[x], %[end]    \n"                                                                \
                    "bne   1b              \n"                                                                \
-                   : [x] "+l"(x), [w] "+l"(w), [u] "=&l"(u), [v] "=&l"(v), [a] "+h"(a), [b] "+h"(b), [c] "+h"(c),    \
-                     [d] "+h"(d)                                                                             \
+                   : [x] "+l"(x), [w] "+l"(w), [u] "=&l"(u), [v] "=&l"(v), [a] "+h"(a), [b] "+h"(b),         \
+                     [c] "+h"(c), [d] "+h"(d)                                                                \
                    : [end] "h"(end)                                                                          \
                    : "r4", "r5", "cc", "memory")
 
 #define MCUGEN_V6M_FOUR_TAPS                                                                                 \
     MCUGEN_V6M_TAP("0", "1") MCUGEN_V6M_TAP("2", "3") MCUGEN_V6M_TAP("4", "5") MCUGEN_V6M_TAP("6", "7")
 #define MCUGEN_V6M_FOUR_MORE                                                                                 \
-    MCUGEN_V6M_TAP("8", "9") MCUGEN_V6M_TAP("10", "11") MCUGEN_V6M_TAP("12", "13") MCUGEN_V6M_TAP("14", "15")
+    MCUGEN_V6M_TAP("8", "9") MCUGEN_V6M_TAP("10", "11") MCUGEN_V6M_TAP("12", "13") MCUGEN_V6M_TAP("14", "1"  \
+                                                                                                        "5")
 
 /* Sums of a chunk for two channels, added to s; x: its columns, w: its weights. */
 MCUGEN_KERNEL void mcugen_v6m_dot(mcugen_lanes *s, const uint32_t *x, const uint8_t *w, int32_t chunk)
@@ -83,7 +84,8 @@ MCUGEN_KERNEL void mcugen_v6m_set_start(uint32_t *start, mcugen_lanes sums)
 }
 
 /* The same for columns of several chunks. */
-MCUGEN_KERNEL void mcugen_v6m_start_chunks(const mcugen_lanes_conv_params *p, uint32_t *starts, const uint32_t *column)
+MCUGEN_KERNEL void mcugen_v6m_start_chunks(const mcugen_lanes_conv_params *p, uint32_t *starts,
+                                           const uint32_t *column)
 {
     for (int32_t tap = 0; tap < p->taps; tap += p->chunk) {
         mcugen_lanes sums = {0, 0};

@@ -1,8 +1,9 @@
 /*
  * Fully connected layer: four output channels at a time.
  *
- * Constants: weights uint8 [quads of channels][taps][4], the weights plus 128; bias int32 [out_n]; scale int32
- * [per_channel ? out_n : 1][scaling + 2], see requantize.h. Scratch: the values of a row as 32-bit words, zeros behind them.
+ * Constants: weights uint8 [quads of channels][taps][4], the weights plus 128; bias int32 [out_n]; scale
+ * int32 [per_channel ? out_n : 1][scaling + 2], see requantize.h. Scratch: the values of a row as 32-bit
+ * words, zeros behind them.
  */
 #ifndef MCUGEN_V6M_FULLY_CONNECTED_S8_H
 #define MCUGEN_V6M_FULLY_CONNECTED_S8_H
@@ -45,15 +46,15 @@ MCUGEN_KERNEL void mcugen_v6m_products(uint32_t *sums, const int32_t *x, const u
     register uint32_t b __asm("r9") = sums[1];
     register uint32_t c __asm("r10") = sums[2];
     register uint32_t d __asm("r11") = sums[3];
-    __asm volatile(".syntax unified     \n"
-                   "1:                  \n" MCUGEN_V6M_TWO_VALUES("0", "1", "2", "3", "4", "5", "6", "7")
-                       MCUGEN_V6M_TWO_VALUES("8", "9", "10", "11", "12", "13", "14", "15")
-                   "adds %[w], #16      \n"
-                   "cmp  %[x], %[end]   \n"
-                   "bne  1b             \n"
-                   : [x] "+l"(x), [w] "+l"(w), [u] "=&l"(u), [a] "+h"(a), [b] "+h"(b), [c] "+h"(c), [d] "+h"(d)
-                   : [end] "h"(end)
-                   : "r4", "r5", "cc", "memory");
+    __asm volatile(
+        ".syntax unified     \n"
+        "1:                  \n" MCUGEN_V6M_TWO_VALUES("0", "1", "2", "3", "4", "5", "6", "7")
+            MCUGEN_V6M_TWO_VALUES("8", "9", "10", "11", "12", "13", "14", "15") "adds %[w], #16      \n"
+                                                                                "cmp  %[x], %[end]   \n"
+                                                                                "bne  1b             \n"
+        : [x] "+l"(x), [w] "+l"(w), [u] "=&l"(u), [a] "+h"(a), [b] "+h"(b), [c] "+h"(c), [d] "+h"(d)
+        : [end] "h"(end)
+        : "r4", "r5", "cc", "memory");
     sums[0] = a;
     sums[1] = b;
     sums[2] = c;
@@ -81,9 +82,10 @@ MCUGEN_KERNEL int32_t mcugen_v6m_widen(int32_t *to, const int8_t *from, int32_t 
     return sum;
 }
 
-MCUGEN_KERNEL void mcugen_fully_connected_s8_v6m(const mcugen_v6m_fully_connected_params *p, const int8_t *input,
-                                                 const int8_t *weights, const int32_t *bias, const int32_t *scale,
-                                                 int8_t *output, void *scratch)
+MCUGEN_KERNEL void mcugen_fully_connected_s8_v6m(const mcugen_v6m_fully_connected_params *p,
+                                                 const int8_t *input, const int8_t *weights,
+                                                 const int32_t *bias, const int32_t *scale, int8_t *output,
+                                                 void *scratch)
 {
     const mcugen_v6m_output out = {p->scaling, p->rounding, p->out_offset, p->act_min, p->act_max};
     for (int32_t row = 0; row < p->rows; row++) {

@@ -50,35 +50,66 @@ MCUGEN_KERNEL void mcugen_lanes_add_to(int32_t *sums, mcugen_lanes lanes)
 }
 
 /* lanes + weight * values */
-MCUGEN_KERNEL mcugen_lanes mcugen_lanes_multiply_add(mcugen_lanes lanes, int32_t weight, const uint32_t *values)
+MCUGEN_KERNEL mcugen_lanes mcugen_lanes_multiply_add(mcugen_lanes lanes, int32_t weight,
+                                                     const uint32_t *values)
 {
     lanes.first += (uint32_t)weight * values[0];
     lanes.second += (uint32_t)weight * values[1];
     return lanes;
 }
 
-/* Values of three pixels, each in ``runs`` pieces of ``run`` bytes, ``pitch`` bytes apart, to words
- * to[0], to[1], to[step], to[step + 1], ... Returns their sums, in lanes. */
-MCUGEN_KERNEL mcugen_lanes mcugen_lanes_fill(uint32_t *to, int32_t step, const int8_t *const *pixels,
-                                             int32_t pitch, int32_t runs, int32_t run)
+#if defined(__thumb__) && !defined(__thumb2__)
+/* One value of three pixels, to words next to each other: 12 instructions with the sums. */
+#define MCUGEN_LANES_FILL_ONE                                                                                \
+    "ldrb  r4, [%[a]]            \n"                                                                         \
+    "ldrsb r5, [%[a], %[b]]      \n"                                                                         \
+    "ldrsb %[v], [%[a], %[c]]    \n"                                                                         \
+    "sxtb  r4, r4                \n"                                                                         \
+    "lsls  %[v], %[v], #10       \n"                                                                         \
+    "adds  r5, r5, %[v]          \n"                                                                         \
+    "lsls  %[v], %[v], #11       \n"                                                                         \
+    "adds  r4, r4, %[v]          \n"                                                                         \
+    "stmia %[to]!, {r4, r5}      \n"                                                                         \
+    "add   %[first], r4          \n"                                                                         \
+    "add   %[second], r5         \n"                                                                         \
+    "add   %[a], %[spacing]      \n"
+
+/* See mcugen_lanes_fill; count is more than 0. */
+MCUGEN_KERNEL mcugen_lanes mcugen_lanes_fill_pairs(uint32_t *to, const int8_t *a, const int8_t *b,
+                                                   const int8_t *c, int32_t spacing, int32_t count,
+                                                   mcugen_lanes sums)
 {
-    mcugen_lanes sums = {0, 0};
-    const int8_t *a = pixels[0];
-    const int8_t *b = pixels[1];
-    const int8_t *c = pixels[2];
-    for (int32_t i = 0; i < runs; i++) {
+    const uint32_t *const end = to + 2 * count;
+    uint32_t v;
+    __asm volatile(
+        ".syntax unified      \n"
+        "1:                   \n" MCUGEN_LANES_FILL_ONE "cmp %[to], %[end] \n"
+        "bne   1b             \n"
+        : [to] "+l"(to), [a] "+l"(a), [v] "=&l"(v), [first] "+h"(sums.first), [second] "+h"(sums.second)
+        : [b] "l"(b - a), [c] "l"(c - a), [spacing] "h"(spacing), [end] "h"(end)
+        : "r4", "r5", "cc", "memory");
+    return sums;
+}
+#endif
+
+/* ``count`` values of three pixels, ``spacing`` bytes apart, to words to[0], to[1], to[step], to[step + 1],
+ * ... Returns their sums, in lanes, added to ``sums``. */
+MCUGEN_KERNEL mcugen_lanes mcugen_lanes_fill(uint32_t *to, int32_t step, const int8_t *a, const int8_t *b,
+                                             const int8_t *c, int32_t spacing, int32_t count,
+                                             mcugen_lanes sums)
+{
+#if defined(__thumb__) && !defined(__thumb2__)
+    if (step == 2 && count > 0) {
+        return mcugen_lanes_fill_pairs(to, a, b, c, spacing, count, sums);
+    }
+#endif
 #pragma GCC unroll 4
-        for (int32_t j = 0; j < run; j++) {
-            const mcugen_lanes lanes = mcugen_lanes_pack(a[j], b[j], c[j]);
-            to[0] = lanes.first;
-            to[1] = lanes.second;
-            to += step;
-            sums.first += lanes.first;
-            sums.second += lanes.second;
-        }
-        a += pitch;
-        b += pitch;
-        c += pitch;
+    for (int32_t i = 0; i < count; i++) {
+        const mcugen_lanes lanes = mcugen_lanes_pack(a[i * spacing], b[i * spacing], c[i * spacing]);
+        to[i * step] = lanes.first;
+        to[i * step + 1] = lanes.second;
+        sums.first += lanes.first;
+        sums.second += lanes.second;
     }
     return sums;
 }

@@ -1,9 +1,9 @@
 /*
  * Requantization without a long multiplication.
  *
- * A multiplier is cut into pieces whose products with the layer's accumulators fit 32 bits: in two, high * 2^16 +
- * low, for accumulators below about 2^16, in three, high * 2^21 + middle * 2^10 + low, below about 2^21. All
- * pieces but the first are signed, halves around zero. The sum of the shifted products is exact.
+ * A multiplier is cut into pieces whose products with the layer's accumulators fit 32 bits: in two, high *
+ * 2^16 + low, for accumulators below about 2^16, in three, high * 2^21 + middle * 2^10 + low, below about
+ * 2^21. All pieces but the first are signed, halves around zero. The sum of the shifted products is exact.
  */
 #ifndef MCUGEN_V6M_REQUANTIZE_H
 #define MCUGEN_V6M_REQUANTIZE_H
@@ -13,12 +13,13 @@
 #include "../common/compiler.h"
 #include "../common/fixedpoint.h"
 
-/* How accumulators are scaled; the bounds that each needs are checked when the tables are made. A scale has the
- * right shift, what is added before it, then the pieces. */
+/* How accumulators are scaled; the bounds that each needs are checked when the tables are made. A scale has
+ * the right shift, what is added before it, then the pieces. */
 enum {
     MCUGEN_V6M_EXACT = 0, /* scaling is 0; scale (shift, multiplier): any value */
     MCUGEN_V6M_AWAY = 1,  /* scaling is the number of pieces; right shift 1 or more, after two roundings */
-    MCUGEN_V6M_UP = 2,    /* the same where the clamp hides how negative ties are rounded (fused ReLU): one shift */
+    MCUGEN_V6M_UP =
+        2, /* the same where the clamp hides how negative ties are rounded (fused ReLU): one shift */
 };
 
 /* What follows the accumulation in a layer; all literals in the end. */
@@ -58,7 +59,8 @@ MCUGEN_KERNEL int32_t mcugen_v6m_clamp(mcugen_v6m_output o, int32_t value)
 }
 
 /* The output of a sum of products without bias. */
-MCUGEN_KERNEL int8_t mcugen_v6m_requantize(mcugen_v6m_output o, int32_t sum, int32_t bias, const int32_t *scale)
+MCUGEN_KERNEL int8_t mcugen_v6m_requantize(mcugen_v6m_output o, int32_t sum, int32_t bias,
+                                           const int32_t *scale)
 {
     const int32_t acc = mcugen_wrapping_add(sum, bias);
     if (o.rounding == MCUGEN_V6M_EXACT) {

@@ -96,7 +96,8 @@ MCUGEN_KERNEL void mcugen_copy_window(const mcugen_lanes_conv_params *p, int8_t 
 
 /* The column of three windows. copies: bytes for three windows. Returns the sums of all values, in lanes. */
 MCUGEN_KERNEL mcugen_lanes mcugen_lanes_column(const mcugen_lanes_conv_params *p, uint32_t *to, int32_t step,
-                                               const int8_t *input, const mcugen_corner *corners, int8_t *copies)
+                                               const int8_t *input, const mcugen_corner *corners,
+                                               int8_t *copies)
 {
     const int32_t run = p->k_w * p->in_c;
     const int8_t *pixels[MCUGEN_LANES];
@@ -114,7 +115,11 @@ MCUGEN_KERNEL mcugen_lanes mcugen_lanes_column(const mcugen_lanes_conv_params *p
         }
     }
     const int32_t pitch = direct ? p->dilation_h * p->in_w * p->in_c : run;
-    const mcugen_lanes sums = mcugen_lanes_fill(to, step, pixels, pitch, p->k_h, run);
+    mcugen_lanes sums = {0, 0};
+    for (int32_t ky = 0; ky < p->k_h; ky++) {
+        sums = mcugen_lanes_fill(to + ky * run * step, step, pixels[0] + ky * pitch, pixels[1] + ky * pitch,
+                                 pixels[2] + ky * pitch, 1, run, sums);
+    }
     for (int32_t i = p->k_h * run; i < p->taps; i++) {
         to[i * step] = 0;
         to[i * step + 1] = 0;
@@ -124,8 +129,8 @@ MCUGEN_KERNEL mcugen_lanes mcugen_lanes_column(const mcugen_lanes_conv_params *p
 
 /* The windows of ``count`` output pixels from number ``first`` on, of which there may be fewer: then those
  * behind the last are the last. Moves ``next`` behind them. */
-MCUGEN_KERNEL void mcugen_take_corners(const mcugen_lanes_conv_params *p, mcugen_corner *corners, int32_t count,
-                                       int32_t first, mcugen_corner *next)
+MCUGEN_KERNEL void mcugen_take_corners(const mcugen_lanes_conv_params *p, mcugen_corner *corners,
+                                       int32_t count, int32_t first, mcugen_corner *next)
 {
     const int32_t pixels = p->out_h * p->out_w;
     for (int32_t i = 0; i < count; i++) {

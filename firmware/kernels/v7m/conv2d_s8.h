@@ -27,8 +27,8 @@ enum { MCUGEN_V7M_GROUPS = 2, MCUGEN_V7M_PIXELS = 6, MCUGEN_V7M_WORDS = 4 };
 #define MCUGEN_V7M_TAPS(taps)                                                                                \
     __asm volatile("1:              \n" taps "cmp %[x], %[end] \n"                                           \
                    "bne 1b          \n"                                                                      \
-                   : [x] "+r"(x), [w] "+r"(w), [v] "=&r"(value), [a] "+r"(s[0].first), [b] "+r"(s[0].second),    \
-                     [c] "+r"(s[1].first), [d] "+r"(s[1].second)                                                \
+                   : [x] "+r"(x), [w] "+r"(w), [v] "=&r"(value), [a] "+r"(s[0].first),                       \
+                     [b] "+r"(s[0].second), [c] "+r"(s[1].first), [d] "+r"(s[1].second)                      \
                    : [end] "r"(end)                                                                          \
                    : "r4", "r5", "r6", "r8", "cc", "memory")
 
@@ -39,8 +39,8 @@ MCUGEN_KERNEL void mcugen_v7m_dot(mcugen_lanes *s, const uint32_t *x, const int8
 #ifdef __thumb2__
     int32_t value;
     if (chunk % 8 == 0) {
-        MCUGEN_V7M_TAPS(MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP
-                            MCUGEN_V7M_TAP MCUGEN_V7M_TAP);
+        MCUGEN_V7M_TAPS(MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP
+                            MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP);
     } else {
         MCUGEN_V7M_TAPS(MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP MCUGEN_V7M_TAP);
     }
@@ -94,8 +94,8 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_v7m(const mcugen_lanes_conv_params *p, const
         }
         mcugen_take_corners(p, corners, MCUGEN_V7M_PIXELS, first, &next);
         for (int32_t group = 0; group < MCUGEN_V7M_GROUPS; group++) {
-            mcugen_lanes_column(p, columns + 2 * group, MCUGEN_V7M_WORDS, input, corners + MCUGEN_LANES * group,
-                                copies);
+            mcugen_lanes_column(p, columns + 2 * group, MCUGEN_V7M_WORDS, input,
+                                corners + MCUGEN_LANES * group, copies);
         }
         mcugen_v7m_multiply(p, columns, weights, requant, output + first * p->out_c);
     }

@@ -1,8 +1,8 @@
 /*
  * Fully connected layer: groups of 8 or 4 output channels at a time.
  *
- * Constants: weights int8 [groups][in_n][group], zeros behind the last channel; bias int32 [out_n]; scale int32
- * [per_channel ? out_n : 1][3], see requantize.h.
+ * Constants: weights int8 [groups][in_n][group], zeros behind the last channel; bias int32 [out_n]; scale
+ * int32 [per_channel ? out_n : 1][3], see requantize.h.
  */
 #ifndef MCUGEN_V7M_FULLY_CONNECTED_S8_H
 #define MCUGEN_V7M_FULLY_CONNECTED_S8_H
@@ -30,8 +30,8 @@ typedef struct {
     "ldrsb %[u], [%[x]], #1 \n" MCUGEN_V7M_PRODUCT("%[a]") MCUGEN_V7M_PRODUCT("%[b]")                        \
         MCUGEN_V7M_PRODUCT("%[c]") MCUGEN_V7M_PRODUCT("%[d]")
 #define MCUGEN_V7M_EIGHT_PRODUCTS                                                                            \
-    MCUGEN_V7M_FOUR_PRODUCTS MCUGEN_V7M_PRODUCT("%[e]") MCUGEN_V7M_PRODUCT("%[f]") MCUGEN_V7M_PRODUCT("%[g]")    \
-        MCUGEN_V7M_PRODUCT("%[h]")
+    MCUGEN_V7M_FOUR_PRODUCTS MCUGEN_V7M_PRODUCT("%[e]") MCUGEN_V7M_PRODUCT("%[f]")                           \
+        MCUGEN_V7M_PRODUCT("%[g]") MCUGEN_V7M_PRODUCT("%[h]")
 #define MCUGEN_V7M_UNTIL_END(text)                                                                           \
     "1:                  \n" text "cmp %[x], %[end] \n"                                                      \
     "bne 1b              \n"
@@ -44,9 +44,9 @@ MCUGEN_KERNEL void mcugen_v7m_products_8(int32_t *sums, const int8_t *x, const i
 #ifdef __thumb2__
 #define MCUGEN_V7M_PRODUCTS_ASM(text)                                                                        \
     __asm volatile(text                                                                                      \
-                   : [x] "+r"(x), [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), [a] "+r"(sums[0]), [b] "+r"(sums[1]), \
-                     [c] "+r"(sums[2]), [d] "+r"(sums[3]), [e] "+r"(sums[4]), [f] "+r"(sums[5]),              \
-                     [g] "+r"(sums[6]), [h] "+r"(sums[7])                                                    \
+                   : [x] "+r"(x), [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), [a] "+r"(sums[0]),                \
+                     [b] "+r"(sums[1]), [c] "+r"(sums[2]), [d] "+r"(sums[3]), [e] "+r"(sums[4]),             \
+                     [f] "+r"(sums[5]), [g] "+r"(sums[6]), [h] "+r"(sums[7])                                 \
                    : [end] "r"(end)                                                                          \
                    : "cc", "memory")
     int32_t u;
@@ -74,8 +74,8 @@ MCUGEN_KERNEL void mcugen_v7m_products_4(int32_t *sums, const int8_t *x, const i
     int32_t u;
     int32_t v;
     __asm volatile(MCUGEN_V7M_UNTIL_END(MCUGEN_V7M_FOUR_PRODUCTS)
-                   : [x] "+r"(x), [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), [a] "+r"(sums[0]), [b] "+r"(sums[1]),
-                     [c] "+r"(sums[2]), [d] "+r"(sums[3])
+                   : [x] "+r"(x), [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), [a] "+r"(sums[0]),
+                     [b] "+r"(sums[1]), [c] "+r"(sums[2]), [d] "+r"(sums[3])
                    : [end] "r"(end)
                    : "cc", "memory");
 #else
@@ -87,9 +87,9 @@ MCUGEN_KERNEL void mcugen_v7m_products_4(int32_t *sums, const int8_t *x, const i
 #endif
 }
 
-MCUGEN_KERNEL void mcugen_fully_connected_s8_v7m(const mcugen_v7m_fully_connected_params *p, const int8_t *input,
-                                                 const int8_t *weights, const int32_t *bias, const int32_t *scale,
-                                                 int8_t *output)
+MCUGEN_KERNEL void mcugen_fully_connected_s8_v7m(const mcugen_v7m_fully_connected_params *p,
+                                                 const int8_t *input, const int8_t *weights,
+                                                 const int32_t *bias, const int32_t *scale, int8_t *output)
 {
     const mcugen_v7m_output out = {p->rounding, p->out_offset, p->act_min, p->act_max};
     for (int32_t row = 0; row < p->rows; row++) {

@@ -18,8 +18,8 @@ enum {
     MCUGEN_V7M_UP = 2,    /* the same, where the clamp hides how negative ties are rounded (fused ReLU) */
 };
 
-/* What a channel is requantized with. It is read before an output is written, which could be a part of it as far
- * as the compiler knows. */
+/* What a channel is requantized with. It is read before an output is written, which could be a part of it as
+ * far as the compiler knows. */
 typedef struct {
     int32_t bias, multiplier, rounding, right;
 } mcugen_v7m_row;

@@ -15,8 +15,10 @@ MAIN = "example/main.c"
 _LINK_FLAGS = ("-nostartfiles", "-static", "-Wl,--gc-sections")
 
 
-def example_files(compiled: Compiled, context: dict[str, Any]) -> dict[str, str]:
-    """The example program, the runtime and the linker scripts of the board and of its emulator twin."""
+def example_files(
+    compiled: Compiled, context: dict[str, Any], main: str = "example/main.c.j2"
+) -> dict[str, str]:
+    """The example program from a template, the runtime, the linker scripts of the board and of its emulator twin."""
     runtime = resource_dir("firmware") / "runtime"
     sources = {
         f"{RUNTIME_FOLDER}/{path.name}": path.read_text(encoding="utf-8")
@@ -24,7 +26,7 @@ def example_files(compiled: Compiled, context: dict[str, Any]) -> dict[str, str]
     }
     boards = {board.name: board for board in (compiled.board, compiled.board.twin())}
     scripts = {_script(board): toolchain.linker_script(board) for board in boards.values()}
-    return {**render_all({MAIN: "example/main.c.j2"}, context), **sources, **scripts}
+    return {**render_all({MAIN: main}, context), **sources, **scripts}
 
 
 def example_context(compiled: Compiled) -> dict[str, Any]:

@@ -96,15 +96,15 @@ static const uint32_t *run_call(const uint32_t *cursor, uint32_t case_index, uin
     void *arguments[MAX_BUFFERS];
     if (params_bytes != check_params_size || count != check_argument_count) {
         report(case_index, 0, "signature", 0, check_params_size, params_bytes);
-        return indices + count;
+        return indices + 2U * count;
     }
     for (uint32_t i = 0; i < count; i++) {
-        arguments[i] = buffers[indices[i]].memory + port_guard;
+        arguments[i] = buffers[indices[2U * i]].memory + port_guard + indices[2U * i + 1U];
     }
     const uint64_t start = port_ticks();
     check_call(params, arguments);
     *ticks += port_ticks() - start;
-    return indices + count;
+    return indices + 2U * count;
 }
 
 static void compare(uint32_t case_index, uint32_t index, const char *what, const uint8_t *got,

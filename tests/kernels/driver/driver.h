@@ -6,8 +6,11 @@
  *
  *   buffers, calls,
  *   per buffer: kind, bytes, misalignment, then its contents padded to words (inputs: 1 copy, states: before
- * and after, outputs: after, scratch: none), per call:   bytes of parameters, arguments, parameters padded to
- * words, index of each argument's buffer.
+ *     and after, outputs: after, scratch: none),
+ *   per call: bytes of parameters, arguments, parameters padded to words, per argument the index of its buffer
+ *     and where in it the argument starts.
+ *
+ * An output that overlaps an input is a state: before it holds the input, afterwards the output above the rest.
  */
 #ifndef DRIVER_H
 #define DRIVER_H

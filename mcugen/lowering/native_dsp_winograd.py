@@ -1,0 +1,105 @@
+"""Winograd's minimal filtering F(2x2,3x3) on cores with the DSP instructions: fewer products for more flash.
+
+The layout is that of ``firmware/kernels/dsp/winograd_s8.h``. Filters take 32/9 of the bytes of plain ones.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcugen.ir import Array
+from mcugen.lowering.call import Constant, KernelCall
+from mcugen.lowering.native_dsp import fit
+from mcugen.lowering.variant import SPEED_ONLY, Variant
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+# 2 G of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), which has halves.
+_FILTER_TRANSFORM = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], dtype=np.int64)
+# The rows of a transformed tile in the order of the slots, and the signs of their filters.
+_SLOT_ROWS = (1, 2, 0, 3)
+_SLOT_SIGNS = np.array([1, 1, 1, -1], dtype=np.int64)
+# The order of four channels whose bytes were expanded to int16 pairs.
+_LANES = (0, 2, 1, 3)
+
+_TILES = 4
+_SCRATCH_LIMIT = 12 * 1024
+
+
+def _scratch(in_c: int) -> int:
+    """Bytes: the values of four tiles, the sums of two outputs, one pixel."""
+    values, sums = 16 * _TILES * 2 * in_c, 8 * 2 * _TILES * 4
+    return values + sums + in_c
+
+
+def _weights(call: KernelCall) -> IntArray:
+    """[out_c, 9 * in_c]"""
+    return call.constant("weights").astype(np.int64).reshape(call.param("out_c"), -1)
+
+
+def _is_3x3(call: KernelCall) -> bool:
+    ones = ("stride_h", "stride_w", "dilation_h", "dilation_w", "groups")
+    return call.param("k_h") == call.param("k_w") == 3 and all(call.param(n) == 1 for n in ones)
+
+
+def _saves_instructions(call: KernelCall) -> bool:
+    """Whether it takes fewer than the plain kernel, by the instructions that the headers' comments count."""
+    in_c, out_c = call.param("in_c"), call.param("out_c")
+    pixels = call.param("out_h") * call.param("out_w")
+    tiles = math.ceil(call.param("out_h") / 2) * math.ceil(call.param("out_w") / 2)
+    quads = math.ceil(tiles / _TILES)
+    pairs = math.ceil(out_c / 2)
+    plain = pixels * (9 * in_c * (0.71 * out_c + 0.9) + 6 * out_c)
+    return bool(quads * pairs * (88 * in_c + 800) + tiles * (50 * in_c + 150) < plain)
+
+
+def _fits_32_bits(call: KernelCall) -> bool:
+    """Whether 4 x convolution does, for all int8 inputs."""
+    return bool(4 * 128 * np.abs(_weights(call)).sum(axis=1).max(initial=0) < 2**31)
+
+
+def _applies(call: KernelCall) -> bool:
+    in_c = call.param("in_c")
+    small = in_c % 4 == 0 and _scratch(in_c) <= _SCRATCH_LIMIT
+    return _is_3x3(call) and small and _saves_instructions(call) and _fits_32_bits(call)
+
+
+def _transform(weights: IntArray) -> Array:
+    """[out_c, 9 * in_c] weights as [pair of outputs, slot, pair of channels, 2 outputs] int16 pairs."""
+    out_c = len(weights)
+    g = np.pad(weights, ((0, out_c % 2), (0, 0))).reshape(out_c + out_c % 2, 3, 3, -1)
+    u = np.einsum("iy,oyxc,jx->ojic", _FILTER_TRANSFORM, g, _FILTER_TRANSFORM)
+    slots = u[:, :, _SLOT_ROWS] * _SLOT_SIGNS[:, None]
+    lanes = slots.reshape(-1, 2, 16, u.shape[-1] // 4, 4)[..., _LANES].reshape(len(u) // 2, 2, 16, -1, 2)
+    ordered = np.ascontiguousarray(lanes.transpose(0, 2, 3, 1, 4).astype(np.int16))
+    return ordered.reshape(-1).view(np.int8)
+
+
+def prepare(call: KernelCall) -> KernelCall:
+    filters = fit(call, _weights(call))
+    geometry = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "pad_top", "pad_left")
+    return call.replace(
+        params=(
+            *((n, call.param(n)) for n in geometry),
+            ("zero_point", -call.param("in_offset")),
+            ("rounding", filters.rounding), ("out_offset", call.param("out_offset")),
+            ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
+        ),
+        constants=(
+            Constant("weights", _transform(filters.weights)),
+            Constant("requant", np.ascontiguousarray(filters.rows.reshape(-1).astype(np.int32))),
+        ),
+        scratch=_scratch(call.param("in_c")),
+    )  # fmt: skip
+
+
+WINOGRAD_VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "conv2d_s8", "dsp_winograd", "dsp/winograd_s8.h", "dsp",
+        applies=_applies, prepare=prepare, rank=40, struct="mcugen_dsp_winograd_params", levels=SPEED_ONLY,
+    ),
+)  # fmt: skip
