@@ -57,6 +57,11 @@ class BenchResult:
     modelled_cycles: int | None = None
     weighted_instructions: int | None = None
 
+    @property
+    def choice(self) -> str:
+        """Whose kernels, and the level of --optimize unless it is the usual one."""
+        return self.kernels if self.optimize == "balanced" else f"{self.kernels}, {self.optimize}"
+
 
 @dataclass(frozen=True)
 class BenchJob:
@@ -172,7 +177,7 @@ def markdown(results: Sequence[BenchResult]) -> str:
         per_mac = f"{r.instructions / r.macs:.2f}" if r.macs else ""
         figures = (r.arena_bytes, r.scratch_bytes, r.code_bytes, r.weight_bytes, r.stack_bytes)
         lines.append(
-            f"| {r.model} | {r.board} | {r.core} | {r.kernels} | {r.instructions:,} | {per_mac} | "
+            f"| {r.model} | {r.board} | {r.core} | {r.choice} | {r.instructions:,} | {per_mac} | "
             + " | ".join(f"{figure:,}" for figure in figures)
             + " |"
             + "".join(f" {column[i]} |" for _, column in modelled)

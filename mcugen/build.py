@@ -10,6 +10,7 @@ from mcugen.boards import Board
 from mcugen.compile import Progress
 from mcugen.compiled import Compiled
 from mcugen.emit.project import project_files, staged_folder, write_files
+from mcugen.explain import Trade, trades
 from mcugen.firmware import cmsis_nn_include_dirs, compile_library, compile_runner
 from mcugen.manifest import Manifest, manifest_of
 
@@ -30,12 +31,13 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Built:
-    """A project written to ``out``; footprint is None when it was not compiled."""
+    """A project written to ``out``; footprint is None when it was not compiled. trades: levels of --optimize."""
 
     compiled: Compiled
     manifest: Manifest
     out: Path
     footprint: Footprint | None
+    trades: tuple[Trade, ...] = ()
 
 
 def build_project(
@@ -60,7 +62,7 @@ def build_project(
         if compile_it:
             progress(f"compiling for {compiled.board.core}")
             footprint = _link(compiled, manifest, folder, cmsis_nn)
-    return Built(compiled, manifest, out, footprint)
+    return Built(compiled, manifest, out, footprint, trades(compiled))
 
 
 def _link(compiled: Compiled, manifest: Manifest, project: Path, cmsis_nn: str | None) -> Footprint:

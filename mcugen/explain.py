@@ -26,12 +26,13 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer. expected: instructions by the core's cost table; measured: in the emulator, the hook included."""
+    """One layer. contract: what the kernels compute, the beginning of their names after ``mcugen_``. expected: instructions by the core's cost table; measured: in the emulator, the hook included."""
 
     index: int
     name: str
     op: str
     shape: str
+    contract: str
     kernel: str
     reason: str
     macs: int
@@ -89,6 +90,7 @@ def _layer(
         name=step.op.origin or step.op.outputs[0],
         op=step.op.kind,
         shape=step.calls[0].label,
+        contract=step.calls[0].kernel,
         kernel=step.calls[0].function,
         reason=step.reasons[0] if step.reasons else "",
         macs=step.op.macs(tensors),

@@ -295,7 +295,7 @@ def prepare_one_channel(call: KernelCall) -> KernelCall:
 # ---- depthwise (depthwise_conv2d_s8.h) -------------------------------------------------------------------
 
 _GROUP = 4
-_PLANE_BUDGET = 4096  # bytes of scratch that a band may take if it is more than one line of outputs
+_PLANE_BUDGET = 3072  # bytes of scratch that a band may take if it is more than one line of outputs
 
 
 @dataclass(frozen=True)

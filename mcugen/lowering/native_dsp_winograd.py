@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mcugen.ir import Array
 from mcugen.lowering.call import Constant, KernelCall
 from mcugen.lowering.native_dsp import fit
+from mcugen.lowering.overlap import NEVER, Sharing, safe_distance
 from mcugen.lowering.variant import SPEED_ONLY, Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -27,6 +28,7 @@ _SLOT_SIGNS = np.array([1, 1, 1, -1], dtype=np.int64)
 _LANES = (0, 2, 1, 3)
 
 _TILES = 4
+_TILE_SIDE = 4
 _SCRATCH_LIMIT = 12 * 1024
 
 
@@ -97,9 +99,33 @@ def prepare(call: KernelCall) -> KernelCall:
     )  # fmt: skip
 
 
+def _tile_axis(call: KernelCall, d: str, pad: str) -> tuple[IntArray, IntArray]:
+    """Along one axis, per tile: the first input that it sees, NEVER if there is none, and its last output."""
+    start = np.arange(0, call.param(f"out_{d}"), 2, dtype=np.int64)
+    first = np.maximum(start - call.param(pad), 0)
+    inside = (start - call.param(pad) > -_TILE_SIDE) & (first < call.param(f"in_{d}"))
+    return np.where(inside, first, NEVER), np.minimum(start + 1, call.param(f"out_{d}") - 1)
+
+
+def _groups_of_tiles(call: KernelCall) -> tuple[Sharing, ...]:
+    """All inputs of four tiles are read before their outputs are written."""
+    rows, last_rows = _tile_axis(call, "h", "pad_top")
+    columns, last_columns = _tile_axis(call, "w", "pad_left")
+    seen = (rows < NEVER)[:, None] & (columns < NEVER)
+    pixels = rows[:, None] * call.param("in_w") + columns
+    reads = np.where(seen, pixels * call.param("in_c"), NEVER).reshape(-1)
+    ends = (last_rows[:, None] * call.param("out_w") + last_columns + 1).reshape(-1) * call.param("out_c")
+    starts = np.arange(0, len(reads), _TILES)
+    image = call.param("in_h") * call.param("in_w") * call.param("in_c")
+    return (
+        Sharing(safe_distance(np.minimum.reduceat(reads, starts), np.maximum.reduceat(ends, starts), image)),
+    )
+
+
 WINOGRAD_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "dsp_winograd", "dsp/winograd_s8.h", "dsp",
         applies=_applies, prepare=prepare, rank=40, struct="mcugen_dsp_winograd_params", levels=SPEED_ONLY,
+        overlap=_groups_of_tiles,
     ),
 )  # fmt: skip

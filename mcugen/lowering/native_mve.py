@@ -18,13 +18,14 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import Variant
+from mcugen.lowering.variant import NOT_FOR_SPEED, Variant
 from mcugen.ops.add import LEFT_SHIFT
 
 IntArray: TypeAlias = NDArray[np.int64]
 
 _LANES = 16
 _BATCH_BYTES = 1024
+_COPIED_BYTES = 1024
 _LARGEST_BATCH = 16
 
 
@@ -149,6 +150,13 @@ def prepare_pointwise(call: KernelCall) -> KernelCall:
     return _matmul_call(call, weights, _tail_scratch(weights.shape[1]), batch=1, pitch=0)
 
 
+def prepare_copied_pixels(call: KernelCall) -> KernelCall:
+    weights = _weights(call).reshape(call.param("out_c"), -1)
+    k = weights.shape[1]
+    batch = min(max(2, _COPIED_BYTES // k), _LARGEST_BATCH, call.param("out_h") * call.param("out_w"))
+    return _matmul_call(call, weights, _whole_vectors(batch * k) + _LANES, batch=batch, pitch=0)
+
+
 def _fits_band(call: KernelCall) -> bool:
     no_dilation = call.param("dilation_h") == call.param("dilation_w") == 1
     return _one_group(call) and no_dilation and call.param("in_c") % _LANES == 0
@@ -185,6 +193,18 @@ _CONVOLUTIONS = (
         rank=102,
         struct=_CONV_STRUCT,
         overlap=overlap.pointwise_runs,
+    ),
+    Variant(
+        "conv2d_s8",
+        "mve_1x1_copied",
+        _CONV_HEADER,
+        "mve",
+        _is_pointwise,
+        prepare_copied_pixels,
+        rank=103,
+        struct=_CONV_STRUCT,
+        levels=NOT_FOR_SPEED,
+        overlap=overlap.convolution_batches,
     ),
     *(
         Variant(

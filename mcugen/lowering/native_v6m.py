@@ -234,10 +234,12 @@ class Planes:
     def plane_bytes(self) -> int:
         return 8 * self.plane_n * self.across.reach(self.band)
 
-    def effort(self, together: int) -> int:
-        """Roughly the instructions per channel: outputs, so many together, elements and lines of the plane."""
+    def effort(self, pairs: bool) -> int:
+        """Roughly the instructions per channel. pairs: two outputs of a row of three taps are computed together."""
         rounds = -(-self.across.outputs // (3 * self.band))
-        outputs = self.band * (75 * together * -(-self.along.outputs // together) + 40)
+        together = 2 if pairs and self.along.kernel == 3 and self.along.stride <= 2 else 1
+        steps = -(-self.along.outputs // together)
+        outputs = self.band * (steps * (60 + 8 * self.across.kernel * self.along.kernel) + 40)
         return rounds * (outputs + self.across.reach(self.band) * (10 * self.plane_n + 60))
 
 
@@ -248,14 +250,14 @@ def _axis(call: KernelCall, letter: str, pad: str, in_step: int, out_step: int) 
     return _Axis(inputs, outputs, kernel, stride, call.param(pad), in_step, out_step)
 
 
-def planes_of(call: KernelCall, together: int) -> Planes:
-    """The better of lines along the rows and lines along the columns; together: outputs computed at a time."""
+def planes_of(call: KernelCall, *, pairs: bool) -> Planes:
+    """The better of lines along the rows and lines along the columns; pairs: see `Planes.effort`."""
     row = call.param("in_c") * call.param("in_w"), call.param("out_c") * call.param("out_w")
     pixel = call.param("in_c"), call.param("out_c")
     vertical, horizontal = _axis(call, "h", "pad_top", *row), _axis(call, "w", "pad_left", *pixel)
     return min(
         (Planes(True, vertical, horizontal), Planes(False, horizontal, vertical)),
-        key=lambda planes: planes.effort(together),
+        key=lambda planes: planes.effort(pairs),
     )
 
 
@@ -400,36 +402,63 @@ def prepare_rows(call: KernelCall) -> KernelCall:
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    planes = planes_of(call, together=1)
+    planes = planes_of(call, pairs=False)
     original = depthwise_weights(call, planes)
     described = channels_of(call, original)
     weights = without_constant_channels(original, described)
     return depthwise_call(call, planes, weights, requant_table(described), 4 * weights.shape[1])
 
 
+_LARGEST_PART = 256  # inputs of a fully connected layer that are widened at a time
+
+
 def prepare_fully_connected(call: KernelCall) -> KernelCall:
     original = call.constant("weights").astype(np.int64)
     described = channels_of(call, original)
-    weights = as_taps(without_constant_channels(original, described), 4)
+    channels, in_n = original.shape
+    part = 4 * -(-in_n // (4 * -(-in_n // _LARGEST_PART)))
+    weights = as_taps(without_constant_channels(original, described), part)
+    quads = by_groups(weights, 4)
+    in_parts = quads.reshape(len(quads), -1, part, 4).swapaxes(0, 1)
     requant = requant_table(described)
-    biases, scales = requant.bias_and_scales(len(weights))
+    biases, scales = requant.bias_and_scales(channels)
     return call.replace(
         params=(
-            ("rows", call.param("rows")), ("in_n", call.param("in_n")), ("out_n", call.param("out_n")),
-            ("taps", weights.shape[1]), ("per_channel", int(len(scales) > 1)),
+            ("rows", call.param("rows")), ("in_n", in_n), ("out_n", channels),
+            ("part", part), ("per_channel", int(len(scales) > 1)),
             ("scaling", requant.scaling), ("rounding", requant.rounding),
             ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
         constants=(
-            Constant("weights", offset_bytes(by_groups(weights, 4))),
+            Constant("weights", offset_bytes(in_parts)),
             Constant("bias", biases), Constant("scale", scales.reshape(-1)),
         ),
-        scratch=4 * weights.shape[1],
+        scratch=4 * part + (16 * len(quads) if part < in_n else 0),
     )  # fmt: skip
 
 
+def is_one_pixel(call: KernelCall) -> bool:
+    """Whether a convolution is a fully connected layer of one row."""
+    sizes = ("in_h", "in_w", "out_h", "out_w", "k_h", "k_w", "groups")
+    return (
+        all(call.param(name) == 1 for name in sizes) and call.param("pad_top") == call.param("pad_left") == 0
+    )
+
+
+def as_fully_connected(call: KernelCall) -> KernelCall:
+    """A convolution of one pixel as the layer that it is."""
+    weights = call.constant("weights").reshape(call.param("out_c"), -1)
+    dense = call.with_params(rows=1, in_n=call.param("in_c"), out_n=call.param("out_c"))
+    return dense.with_constants(weights=weights)
+
+
+def prepare_one_pixel(call: KernelCall) -> KernelCall:
+    return prepare_fully_connected(as_fully_connected(call))
+
+
 _CONV, _CONV_STRUCT = "v6m/conv2d_s8.h", "mcugen_lanes_conv_params"
+_DENSE, _DENSE_STRUCT = "v6m/fully_connected_s8.h", "mcugen_v6m_fully_connected_params"
 _LANES = 3
 _TILES = overlap.convolution_tiles(_LANES, again=True)
 LANES_DEPTHWISE_OVERLAP = overlap.bands_of_lines(group=1, together=_LANES)
@@ -438,6 +467,10 @@ V6M_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "v6m", _CONV, "v6m",
         applies=ungrouped, prepare=prepare_convolution, rank=3, struct=_CONV_STRUCT, overlap=_TILES,
+    ),
+    Variant(
+        "conv2d_s8", "v6m_one_pixel", _DENSE, "v6m",
+        applies=is_one_pixel, prepare=prepare_one_pixel, rank=4, struct=_DENSE_STRUCT,
     ),
     Variant(
         "depthwise_conv2d_s8", "v6m_one_channel", _CONV, "v6m",
@@ -449,8 +482,8 @@ V6M_VARIANTS: tuple[Variant, ...] = (
         overlap=LANES_DEPTHWISE_OVERLAP,
     ),
     Variant(
-        "fully_connected_s8", "v6m", "v6m/fully_connected_s8.h", "v6m",
-        prepare=prepare_fully_connected, rank=3, struct="mcugen_v6m_fully_connected_params",
+        "fully_connected_s8", "v6m", _DENSE, "v6m",
+        prepare=prepare_fully_connected, rank=3, struct=_DENSE_STRUCT,
         overlap=overlap.rows_copied,
     ),
     Variant(

@@ -16,6 +16,7 @@ from mcugen.lowering.native_v6m import (
     Channels,
     Requant,
     as_convolution,
+    as_fully_connected,
     as_taps,
     by_groups,
     channels_of,
@@ -25,6 +26,7 @@ from mcugen.lowering.native_v6m import (
     depthwise_call,
     depthwise_weights,
     has_rows,
+    is_one_pixel,
     one_channel,
     plain_depthwise,
     planes_of,
@@ -79,7 +81,7 @@ def prepare_rows(call: KernelCall) -> KernelCall:
 
 
 def prepare_depthwise(call: KernelCall) -> KernelCall:
-    planes = planes_of(call, together=2)
+    planes = planes_of(call, pairs=True)
     weights = depthwise_weights(call, planes)
     return depthwise_call(call, planes, weights, requant_table(channels_of(call, weights)), 0)
 
@@ -101,18 +103,27 @@ def prepare_fully_connected(call: KernelCall) -> KernelCall:
     )  # fmt: skip
 
 
+def prepare_one_pixel(call: KernelCall) -> KernelCall:
+    return prepare_fully_connected(as_fully_connected(call))
+
+
 def _small_window_of_quads(call: KernelCall) -> bool:
     """Whether unsigned sums of a window fit 16 bits, and channels come in fours."""
     return bool(call.param("k_h") * call.param("k_w") <= _INT16_SUMS and call.param("in_c") % 4 == 0)
 
 
 _CONV, _CONV_STRUCT = "v7m/conv2d_s8.h", "mcugen_lanes_conv_params"
+_DENSE, _DENSE_STRUCT = "v7m/fully_connected_s8.h", "mcugen_v7m_fully_connected_params"
 _TILES = overlap.convolution_tiles(_PIXELS, again=True)
 
 V7M_VARIANTS: tuple[Variant, ...] = (
     Variant(
         "conv2d_s8", "v7m", _CONV, "v7m",
         applies=ungrouped, prepare=prepare_convolution, rank=6, struct=_CONV_STRUCT, overlap=_TILES,
+    ),
+    Variant(
+        "conv2d_s8", "v7m_one_pixel", _DENSE, "v7m",
+        applies=is_one_pixel, prepare=prepare_one_pixel, rank=7, struct=_DENSE_STRUCT,
     ),
     Variant(
         "depthwise_conv2d_s8", "v7m_one_channel", _CONV, "v7m",
@@ -124,8 +135,8 @@ V7M_VARIANTS: tuple[Variant, ...] = (
         overlap=LANES_DEPTHWISE_OVERLAP,
     ),
     Variant(
-        "fully_connected_s8", "v7m", "v7m/fully_connected_s8.h", "v7m",
-        prepare=prepare_fully_connected, rank=6, struct="mcugen_v7m_fully_connected_params",
+        "fully_connected_s8", "v7m", _DENSE, "v7m",
+        prepare=prepare_fully_connected, rank=6, struct=_DENSE_STRUCT,
         overlap=overlap.rows_in_groups(lambda call: int(call.param("group"))),
     ),
     Variant(

@@ -205,6 +205,11 @@ def convolution_tiles(tile: int, again: bool = False) -> OverlapRule:
     return rule
 
 
+def convolution_batches(call: KernelCall) -> tuple[Sharing, ...]:
+    """``batch`` pixels at a time are copied before their outputs are written."""
+    return convolution_tiles(call.param("batch"))(call)
+
+
 def convolution_rows(call: KernelCall) -> tuple[Sharing, ...]:
     """The input rows of a row of outputs are copied; then its outputs are written, in batches of ``batch`` pixels
     that may wait for the next row."""

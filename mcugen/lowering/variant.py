@@ -25,6 +25,8 @@ LEVELS: tuple[Optimize, ...] = ("size", "balanced", "speed")
 SPEED_ONLY: frozenset[Optimize] = frozenset({"speed"})
 # For variants that only make sense with literal parameters, or to which a more general one comes close.
 NOT_FOR_SIZE: frozenset[Optimize] = frozenset({"balanced", "speed"})
+# For variants that pay for memory with time.
+NOT_FOR_SPEED: frozenset[Optimize] = frozenset({"size", "balanced"})
 
 
 def always(call: KernelCall) -> bool:
@@ -47,7 +49,7 @@ class Variant:
     prepare:  the contract call turned into this variant's own: weights laid out anew, scratch bytes, parameters
               added. With parameters added, ``struct`` names the C type that has them.
     rank:     among the variants that apply, the highest is taken.
-    levels:   the ``--optimize`` levels that may use it: all, SPEED_ONLY or NOT_FOR_SIZE.
+    levels:   the ``--optimize`` levels that may use it: all, SPEED_ONLY, NOT_FOR_SIZE or NOT_FOR_SPEED.
     overlap:  for a prepared call, how its output may share bytes with inputs that nobody needs afterwards.
     """
 

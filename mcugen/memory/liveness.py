@@ -135,34 +135,35 @@ def _kept_buffers(graph: Graph) -> set[str]:
     return outputs | {variable.name for variable in graph.variables()}
 
 
-# Of places that keep channels apart, the nearest so many are offered.
-_PLACES = 3
-
-
 def _step_overlaps(
     program: Program, step: Step, t: int, lives: Mapping[str, tuple[int, int]], kept: Collection[str]
 ) -> Iterator[Overlap]:
     """What the kernel of a step allows its new output and its dying inputs. Steps of several calls allow nothing."""
     if len(step.calls) != 1 or not step.sharings or len(step.calls[0].outputs) != 1:
         return
-    (call,), (sharings,), roots = step.calls, step.sharings, alias_roots(program.graph)
+    graph, roots = program.graph, alias_roots(program.graph)
+    (call,), (sharings,) = step.calls, step.sharings
     output = roots[call.outputs[0]]
     read = [roots.get(name, "") for name in call.inputs]
     for sharing in sharings:
         source = read[sharing.input]
         dies = source in lives and source not in kept and lives[source][1] == t + 1
         if dies and read.count(source) == 1 and output in lives and lives[output][0] == t:
-            yield from _overlaps(output, source, sharing)
+            if sharing.step == 1:
+                yield Overlap.ahead(output, source, sharing.distance)
+            else:
+                more = graph.tensors[output].bytes - graph.tensors[source].bytes
+                yield from (Overlap(source, output, -d, -d) for d in _places(sharing, more))
 
 
-def _overlaps(output: str, source: str, sharing: Sharing) -> Iterator[Overlap]:
-    if sharing.step == 1:
-        yield Overlap.ahead(output, source, sharing.distance)
-        return
+def _places(sharing: Sharing, more: int) -> list[int]:
+    """Of the distances that a step allows: the least, that of equal starts and that of equal ends.
+
+    more: bytes that the output is larger than the input.
+    """
     step = math.lcm(sharing.step, ALIGNMENT)
-    nearest = -(-sharing.distance // step) * step
-    for distance in range(nearest, nearest + _PLACES * step, step):
-        yield Overlap(source, output, low=-distance, high=-distance)
+    wanted = (sharing.distance, 0, more)
+    return sorted({-(-d // step) * step for d in wanted if d >= sharing.distance})
 
 
 def plan_memory(program: Program, io_in_arena: bool = True, overlap: bool = True) -> MemoryPlan:

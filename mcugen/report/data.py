@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import mcugen
@@ -18,6 +19,8 @@ def build_data(built: Built) -> dict[str, Any]:
         "out": built.out.as_posix(),
         "board": compiled.board.name,
         "kernels": compiled.program.kernels,
+        "optimize": compiled.program.optimize,
+        "levels": [asdict(trade) for trade in built.trades],
         "macs": compiled.graph.macs(),
         "arena_bytes": compiled.memory.arena_bytes,
         "scratch_bytes": compiled.memory.scratch_bytes,

@@ -12,6 +12,7 @@ from mcugen.boards import Board, Memory
 from mcugen.build import Built
 from mcugen.compile import is_float_model
 from mcugen.compiled import Compiled
+from mcugen.explain import Explanation, Layer, Trade
 from mcugen.ir import Graph, Op, Tensor
 from mcugen.verify import Outcome
 
@@ -63,7 +64,29 @@ def build_rows(built: Built) -> list[tuple[str, str]]:
     rows.append(("MACs", thousands(compiled.graph.macs())))
     rows.append(("RAM peak", _peak(compiled)))
     rows.append(("kernels", kernels_text(compiled)))
+    rows += [
+        (f"optimize {compiled.program.optimize}" if i == 0 else "", line)
+        for i, line in enumerate(trade_lines(built.trades, compiled.program.optimize))
+    ]
     return rows
+
+
+def trade_lines(found: Sequence[Trade], level: str) -> list[str]:
+    """What the level chosen takes, then what the others would."""
+    own = [_trade(trade) for trade in found if trade.optimize == level]
+    return own + [
+        f"{trade.optimize} would take {_trade(trade)}" for trade in found if trade.optimize != level
+    ]
+
+
+def _trade(trade: Trade) -> str:
+    expected = "" if trade.expected is None else f", about {_rough(trade.expected)} instructions"
+    return f"{trade.functions} kernel functions, constants {kib(trade.constants)}{expected}"
+
+
+def _rough(count: int) -> str:
+    """Two or three digits of an estimate."""
+    return f"{count / 1e6:.2f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
 
 
 def _other_ram(built: Built) -> str:
@@ -198,11 +221,52 @@ def bench_table(results: Sequence[BenchResult]) -> Table:
     for i, r in enumerate(results):
         per_mac = f"{r.instructions / r.macs:.2f}" if r.macs else ""
         table.add_row(
-            r.model, r.board, r.core, r.kernels, thousands(r.instructions), per_mac, thousands(r.arena_bytes),
+            r.model, r.board, r.core, r.choice, thousands(r.instructions), per_mac, thousands(r.arena_bytes),
             thousands(r.scratch_bytes), thousands(r.code_bytes), thousands(r.weight_bytes), thousands(r.stack_bytes),
             *(column[i] for _, column in modelled),
         )  # fmt: skip
     return table
+
+
+def explain_table(explanation: Explanation) -> Table:
+    """One row per layer."""
+    table = plain_table(
+        "#", "layer", "shape", "kernel", "why", "MACs", "expected", "measured", "per MAC", "others would take",
+        right=(0, 5, 6, 7, 8), title=f"{explanation.model} on {explanation.board} ({explanation.core})",
+    )  # fmt: skip
+    for layer in explanation.layers:
+        table.add_row(
+            str(layer.index), layer.name, layer.shape, layer.kernel.removeprefix("mcugen_"), layer.reason,
+            thousands(layer.macs) if layer.macs else "", _known(layer.expected), _known(layer.measured),
+            "" if layer.per_mac is None else f"{layer.per_mac:.2f}",
+            ", ".join(f"{_variant(layer, a.kernel)} {thousands(a.expected)}" for a in layer.alternatives[:3]),
+        )  # fmt: skip
+    return table
+
+
+def _variant(layer: Layer, function: str) -> str:
+    """The end of a function's name, which tells it from others of its contract."""
+    return function.removeprefix(f"mcugen_{layer.contract}_")
+
+
+def _known(count: int | None) -> str:
+    return "" if count is None else thousands(count)
+
+
+def explain_summary(explanation: Explanation) -> list[str]:
+    """Totals, and what the columns are."""
+    measured = [layer.measured for layer in explanation.layers if layer.measured is not None]
+    expected = [layer.expected for layer in explanation.layers if layer.expected is not None]
+    lines = [f"kernels {explanation.kernels}, optimize {explanation.optimize}"]
+    if expected:
+        unknown = len(explanation.layers) - len(expected)
+        rest = f" without {unknown} layers that the table does not know" if unknown else ""
+        lines.append(
+            f"expected by the cost table of {explanation.core}: {thousands(sum(expected))} instructions{rest}"
+        )
+    if measured:
+        lines.append(f"measured: {thousands(sum(measured))} instructions, calls and hooks included")
+    return lines
 
 
 def layers_table(result: BenchResult) -> Table:

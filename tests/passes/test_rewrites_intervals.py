@@ -62,10 +62,10 @@ def test_taps_in_the_padding(padding: tuple[int, int, int, int], stride: int, ro
 
 
 def test_accumulators_that_may_wrap_are_unknown() -> None:
-    """A left shift of 21 bits by the ratio of the scales."""
+    """0 to 20 shifted left by 28 bits: the ends give 0 and 127, but 8 becomes negative."""
     net = Net((1, 2, 2, 1))
-    tiny = QuantParams.per_tensor(2.0**-30, 0)
-    y = net.conv("x", np.full((1, 1, 1, 1), 127), quant=tiny, scales=(1.0,))
+    tiny = QuantParams.per_tensor(2.0**-32, 0)
+    y = net.conv(relu(net), np.array([[[[1, 0]]]]), quant=tiny, scales=(1.0,))
     assert ranges_of(net, y) == [(-128, 127)]
 
 

@@ -323,11 +323,18 @@ MCUGEN_KERNEL void mcugen_dsp_start_tile(const mcugen_dsp_winograd_params *p, in
                                          const int8_t *outside, int32_t top, int32_t left)
 {
     const int8_t *pixels[MCUGEN_DSP_TILE_PIXELS];
+    const int8_t *const end = input + (top * p->in_w + left + 1) * p->in_c;
+    const int32_t interior = top >= 0 && left >= 0 && top + 4 <= p->in_h && left + 4 <= p->in_w;
+#pragma GCC unroll 16
     for (int32_t i = 0; i < MCUGEN_DSP_TILE_PIXELS; i++) {
+        pixels[i] = end + (i / 4 * p->in_w + i % 4) * p->in_c;
+    }
+    for (int32_t i = 0; i < MCUGEN_DSP_TILE_PIXELS && !interior; i++) {
         const int32_t row = top + i / 4;
         const int32_t column = left + i % 4;
-        const int32_t inside = row >= 0 && row < p->in_h && column >= 0 && column < p->in_w;
-        pixels[i] = (inside ? input + (row * p->in_w + column) * p->in_c : outside) + p->in_c;
+        if (row < 0 || row >= p->in_h || column < 0 || column >= p->in_w) {
+            pixels[i] = outside + p->in_c;
+        }
     }
     mcugen_dsp_transform_tile(x, pixels, p->in_c);
 }

@@ -45,6 +45,24 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_mve_1x1(const mcugen_conv2d_s8_mve_params *p
     mcugen_mve_matmul_dense(&f, input, p->in_c, p->out_h * p->out_w, output, scratch);
 }
 
+/*
+ * The same, but `batch` pixels at a time are copied, so that their outputs may take their place. Scratch: the
+ * batch, rounded up to whole vectors, and 16 bytes.
+ */
+MCUGEN_KERNEL void mcugen_conv2d_s8_mve_1x1_copied(const mcugen_conv2d_s8_mve_params *p, const int8_t *input,
+                                                   const int8_t *filters, const int32_t *rescale,
+                                                   int8_t *output, void *scratch)
+{
+    const mcugen_mve_filters f = mcugen_mve_conv_filters(p, filters, rescale);
+    for (int32_t left = p->out_h * p->out_w; left > 0; left -= p->batch) {
+        const int32_t pixels = mcugen_min(left, p->batch);
+        mcugen_mve_copy(scratch, input, pixels * p->in_c);
+        mcugen_mve_matmul(&f, scratch, p->in_c, pixels, output);
+        input += pixels * p->in_c;
+        output += pixels * p->out_c;
+    }
+}
+
 /* ---- windows as contiguous columns ------------------------------------------------------------------------
  */
 

@@ -44,8 +44,10 @@ enum { MCUGEN_V6M_CHANNELS = 2 };
 #define MCUGEN_V6M_FOUR_TAPS                                                                                 \
     MCUGEN_V6M_TAP("0", "1") MCUGEN_V6M_TAP("2", "3") MCUGEN_V6M_TAP("4", "5") MCUGEN_V6M_TAP("6", "7")
 #define MCUGEN_V6M_FOUR_MORE                                                                                 \
-    MCUGEN_V6M_TAP("8", "9") MCUGEN_V6M_TAP("10", "11") MCUGEN_V6M_TAP("12", "13") MCUGEN_V6M_TAP("14", "1"  \
-                                                                                                        "5")
+    MCUGEN_V6M_TAP("8", "9")                                                                                 \
+    MCUGEN_V6M_TAP("10", "11")                                                                               \
+    MCUGEN_V6M_TAP("12", "13") MCUGEN_V6M_TAP("14", "1"                                                      \
+                                                    "5")
 
 /* Sums of a chunk for two channels, added to s; x: its columns, w: its weights. */
 MCUGEN_KERNEL void mcugen_v6m_dot(mcugen_lanes *s, const uint32_t *x, const uint8_t *w, int32_t chunk)

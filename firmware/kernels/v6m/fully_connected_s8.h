@@ -1,9 +1,9 @@
 /*
- * Fully connected layer: four output channels at a time.
+ * Fully connected layer: four output channels at a time, over a part of the inputs after the other.
  *
- * Constants: weights uint8 [quads of channels][taps][4], the weights plus 128; bias int32 [out_n]; scale
- * int32 [per_channel ? out_n : 1][scaling + 2], see requantize.h. Scratch: the values of a row as 32-bit
- * words, zeros behind them.
+ * Constants: weights uint8 [parts][quads of channels][part][4], the weights plus 128; bias int32 [out_n];
+ * scale int32 [per_channel ? out_n : 1][scaling + 2], see requantize.h. Scratch: the values of a part as
+ * 32-bit words, zeros behind the last; then the sums of all channels, of whole quads.
  */
 #ifndef MCUGEN_V6M_FULLY_CONNECTED_S8_H
 #define MCUGEN_V6M_FULLY_CONNECTED_S8_H
@@ -15,10 +15,10 @@
 
 enum { MCUGEN_V6M_QUAD = 4 };
 
-/* taps: in_n rounded up to a multiple of 4 */
+/* part: a multiple of 4 */
 typedef struct {
     int32_t rows, in_n, out_n;
-    int32_t taps, per_channel;
+    int32_t part, per_channel;
     int32_t scaling, rounding, out_offset;
     int32_t act_min, act_max;
 } mcugen_v6m_fully_connected_params;
@@ -68,18 +68,39 @@ MCUGEN_KERNEL void mcugen_v6m_products(uint32_t *sums, const int32_t *x, const u
 #endif
 }
 
-/* The values of a row as words. Returns their sum. */
-MCUGEN_KERNEL int32_t mcugen_v6m_widen(int32_t *to, const int8_t *from, int32_t count, int32_t taps)
+/* ``count`` values as words, zeros up to ``part``. Returns their sum. */
+MCUGEN_KERNEL int32_t mcugen_v6m_widen(int32_t *to, const int8_t *from, int32_t count, int32_t part)
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < count; i++) {
         to[i] = from[i];
         sum += from[i];
     }
-    for (int32_t i = count; i < taps; i++) {
+    for (int32_t i = count; i < part; i++) {
         to[i] = 0;
     }
     return sum;
+}
+
+/* The sums of one row. */
+MCUGEN_KERNEL void mcugen_v6m_row_sums(const mcugen_v6m_fully_connected_params *p, uint32_t *sums,
+                                       const int8_t *input, const uint8_t *w, int32_t *values)
+{
+    for (int32_t first = 0; first < p->in_n; first += p->part) {
+        const int32_t count = mcugen_min(p->part, p->in_n - first);
+        const uint32_t start = 0U - ((uint32_t)mcugen_v6m_widen(values, input + first, count, p->part) << 7);
+        for (int32_t channel = 0; channel < p->out_n; channel += MCUGEN_V6M_QUAD) {
+            uint32_t quad[MCUGEN_V6M_QUAD];
+            for (int32_t i = 0; i < MCUGEN_V6M_QUAD; i++) {
+                quad[i] = start + (first == 0 ? 0 : sums[channel + i]);
+            }
+            mcugen_v6m_products(quad, values, w, p->part);
+            for (int32_t i = 0; i < MCUGEN_V6M_QUAD; i++) {
+                sums[channel + i] = quad[i];
+            }
+            w += MCUGEN_V6M_QUAD * p->part;
+        }
+    }
 }
 
 MCUGEN_KERNEL void mcugen_fully_connected_s8_v6m(const mcugen_v6m_fully_connected_params *p,
@@ -88,21 +109,25 @@ MCUGEN_KERNEL void mcugen_fully_connected_s8_v6m(const mcugen_v6m_fully_connecte
                                                  void *scratch)
 {
     const mcugen_v6m_output out = {p->scaling, p->rounding, p->out_offset, p->act_min, p->act_max};
+    int32_t *const values = scratch;
+    uint32_t *const sums = (uint32_t *)(values + p->part);
+    const int32_t scale_step = p->per_channel * mcugen_v6m_scale_words(p->scaling);
     for (int32_t row = 0; row < p->rows; row++) {
-        const int32_t *own_scale = scale;
-        const uint8_t *w = (const uint8_t *)weights;
-        const uint32_t start = 0U - ((uint32_t)mcugen_v6m_widen(scratch, input, p->in_n, p->taps) << 7);
-        for (int32_t first = 0; first < p->out_n; first += MCUGEN_V6M_QUAD) {
-            uint32_t sums[MCUGEN_V6M_QUAD] = {start, start, start, start};
-            mcugen_v6m_products(sums, scratch, w, p->taps);
-            w += MCUGEN_V6M_QUAD * p->taps;
-            for (int32_t i = 0; i < mcugen_min(MCUGEN_V6M_QUAD, p->out_n - first); i++) {
-                *output++ = mcugen_v6m_requantize(out, (int32_t)sums[i], bias[first + i], own_scale);
-                own_scale += p->per_channel * mcugen_v6m_scale_words(p->scaling);
-            }
+        mcugen_v6m_row_sums(p, sums, input, (const uint8_t *)weights, values);
+        for (int32_t i = 0; i < p->out_n; i++) {
+            *output++ = mcugen_v6m_requantize(out, (int32_t)sums[i], bias[i], scale + i * scale_step);
         }
         input += p->in_n;
     }
+}
+
+/* A pointwise convolution of one pixel. */
+MCUGEN_KERNEL void mcugen_conv2d_s8_v6m_one_pixel(const mcugen_v6m_fully_connected_params *p,
+                                                  const int8_t *input, const int8_t *weights,
+                                                  const int32_t *bias, const int32_t *scale, int8_t *output,
+                                                  void *scratch)
+{
+    mcugen_fully_connected_s8_v6m(p, input, weights, bias, scale, output, scratch);
 }
 
 #endif

@@ -116,4 +116,12 @@ MCUGEN_KERNEL void mcugen_fully_connected_s8_v7m(const mcugen_v7m_fully_connecte
     }
 }
 
+/* A pointwise convolution of one pixel. */
+MCUGEN_KERNEL void mcugen_conv2d_s8_v7m_one_pixel(const mcugen_v7m_fully_connected_params *p,
+                                                  const int8_t *input, const int8_t *weights,
+                                                  const int32_t *bias, const int32_t *scale, int8_t *output)
+{
+    mcugen_fully_connected_s8_v7m(p, input, weights, bias, scale, output);
+}
+
 #endif
