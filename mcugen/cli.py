@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -42,6 +41,7 @@ from mcugen.errors import EXIT_BUG, DoesNotFitError, InputError, McugenError
 from mcugen.firmware import run_project
 from mcugen.ir import Shape
 from mcugen.lowering.variant import LEVELS
+from mcugen.passes import rewrite_names
 from mcugen.report import data, text
 from mcugen.report import plan as plans
 from mcugen.report import several as several_report
@@ -153,6 +153,14 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON instead of tex
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 VerboseOpt = Annotated[bool, typer.Option("--verbose", "-v", help="Print each step.")]
 JobsOpt = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at the same time.")]
+OutputOpt = Annotated[
+    str,
+    typer.Option("--output", help="all, or argmax: only the largest score matters, drop a final softmax."),
+]
+DisableOpt = Annotated[
+    Optional[list[str]],
+    typer.Option("--disable-pass", metavar="NAME", help="Leave out a rewrite of the graph."),
+]
 DumpOpt = Annotated[
     Optional[Path], typer.Option(help="Write the graph as text after every pass into this folder.")
 ]
@@ -181,7 +189,14 @@ def _chosen_by(
 ) -> CompileOptions:
     """The options with what kernels are chosen by."""
     level = _choice("--optimize", optimize, LEVELS)
-    return dataclasses.replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn)
+    return replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn)
+
+
+def _rewritten_by(options: CompileOptions, output: str, disabled: list[str] | None) -> CompileOptions:
+    """The options with what the graph is rewritten by."""
+    names = frozenset(_choice("--disable-pass", name, rewrite_names()) for name in disabled or ())
+    argmax = _choice("--output", output, ("all", "argmax")) == "argmax"
+    return replace(options, argmax=argmax, disabled=names)
 
 
 def _choice(option: str, value: str, allowed: Sequence[str]) -> Any:
@@ -235,6 +250,8 @@ def build(
     compile_it: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Compile to measure flash and stack.")
     ] = True,
+    output: OutputOpt = "all",
+    disable_pass: DisableOpt = None,
     dump: DumpOpt = None,
     as_json: JsonOpt = False,
     quiet: QuietOpt = False,
@@ -245,7 +262,7 @@ def build(
     target = load_board(board)
     kind = _choice("--project", project, tuple(OUTPUTS))
     options = _options(kernels, calibration, observer, io, shape, name, dump, io_memory)
-    options = _chosen_by(options, optimize, tune, cmsis_nn)
+    options = _rewritten_by(_chosen_by(options, optimize, tune, cmsis_nn), output, disable_pass)
     if out is not None:
         check_target(out, force)
     settings = _BuildSettings(kind, out, name, force, compile_it, cmsis_nn)
@@ -553,8 +570,11 @@ def bench(
     screen = Screen(as_json, quiet, verbose)
     work = [
         benching.BenchJob(
-            file, name, _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn),
-            cmsis_nn, cycles=cycles,
+            file,
+            name,
+            _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn),
+            cmsis_nn,
+            cycles=cycles,
         )
         for file in _model_files(models)
         for kind in kernels or ["native"]

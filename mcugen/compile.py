@@ -18,6 +18,7 @@ from mcugen.lowering import Costs, Kernels, Optimize, Program, Rules, Step, lowe
 from mcugen.lowering.costs import table_costs
 from mcugen.memory.liveness import external_tensors, plan_memory
 from mcugen.memory.schedule import schedule
+from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
@@ -37,12 +38,15 @@ class CompileOptions:
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
     cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
+    disabled: names of passes to leave out. argmax: only the position of the largest output is asked for.
     """
 
     kernels: Kernels = "native"
     optimize: Optimize = "balanced"
     tune: bool = False
     cmsis_nn: str | None = None
+    disabled: frozenset[str] = frozenset()
+    argmax: bool = False
     calibration: str | None = None
     observer: str = "minmax"
     io: str = "model"
@@ -61,6 +65,7 @@ class Quantized:
     model: bytes
     model_format: Format
     notes: tuple[str, ...]
+    savings: tuple[passes.Saving, ...] = ()
 
 
 def silent(message: str) -> None:
@@ -86,12 +91,16 @@ def load_quantized(path: Path, options: CompileOptions, progress: Progress = sil
         _check_sizes(imported.graph)
         graph, notes = _to_integers(imported.graph, data, model_format, options, progress)
         progress("simplifying the graph")
-        graph = passes.run_passes(graph, passes.INTEGER_PIPELINE, options.dump, "int8_")
-        check_supported(graph)
+        rewritten = passes.apply_passes(
+            drop_softmax(graph) if options.argmax else graph,
+            passes.INTEGER_PIPELINE, options.dump, "int8_", options.disabled,
+        )  # fmt: skip
+        check_supported(rewritten.graph)
     except McugenError as error:
         error.where = _located(error.where, path)
         raise
-    return Quantized(graph, data, model_format, (*imported.notes, *notes))
+    notes = (*imported.notes, *notes)
+    return Quantized(rewritten.graph, data, model_format, notes, rewritten.savings)
 
 
 def _located(where: str, path: Path) -> str:
@@ -111,7 +120,7 @@ def compile_for(
     progress("planning memory")
     memory = plan_memory(program, options.io_in_arena, options.overlap)
     name = identifier(options.name or Path(source).stem)
-    return Compiled(name, source, quantized.model, board, program, memory, quantized.notes)
+    return Compiled(name, source, quantized.model, board, program, memory, quantized.notes, quantized.savings)
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:

@@ -10,6 +10,7 @@ from mcugen.boards import Board
 from mcugen.ir import Graph
 from mcugen.lowering import Program
 from mcugen.memory.liveness import MemoryPlan
+from mcugen.passes import Saving
 
 GENERATOR = f"mcugen {__version__}"
 
@@ -20,6 +21,7 @@ class Compiled:
 
     name: C identifier that prefixes everything generated; source: the model's file name, without folders.
     notes: what the user should know about how the model was read and quantized.
+    savings: what each pass took out of the integer graph.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Compiled:
     program: Program
     memory: MemoryPlan
     notes: tuple[str, ...] = ()
+    savings: tuple[Saving, ...] = ()
 
     @property
     def graph(self) -> Graph:

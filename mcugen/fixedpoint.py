@@ -54,7 +54,8 @@ def rounding_divide_by_pot(x: Int64Array, exponent: Int64Array | int) -> Int64Ar
     exponent = np.asarray(exponent, dtype=np.int64)
     mask = (np.int64(1) << exponent) - 1
     threshold = (mask >> 1) + (x < 0)
-    return (x >> exponent) + ((x & mask) > threshold)
+    rounded: Int64Array = (x >> exponent) + ((x & mask) > threshold)
+    return rounded
 
 
 def multiply_by_quantized_multiplier(

@@ -18,7 +18,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import Variant
+from mcugen.lowering.variant import NOT_FOR_SPEED, Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
 Params: TypeAlias = tuple[tuple[str, ParamValue], ...]
@@ -240,9 +240,8 @@ def _outputs_of_quad(call: KernelCall) -> int:
     return 2 if call.param("alone") else 4
 
 
-def _few_outputs(call: KernelCall) -> bool:
-    """Whether expanding the row each time it is read is as fast as expanding it once."""
-    return bool(call.param("in_n") % 4 == 0 and call.param("out_n") <= 12)
+def _whole_blocks(call: KernelCall) -> bool:
+    return bool(call.param("in_n") % 4 == 0)
 
 
 def prepare_direct(call: KernelCall) -> KernelCall:
@@ -567,8 +566,8 @@ DSP_VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "fully_connected_s8", "dsp_direct", "dsp/fully_connected_s8.h", "dsp",
-        applies=_few_outputs, prepare=prepare_direct, rank=15, struct="mcugen_dsp_fully_connected_params",
-        overlap=overlap.rows_in_groups(_outputs_of_quad),
+        applies=_whole_blocks, prepare=prepare_direct, rank=15, levels=NOT_FOR_SPEED,
+        struct="mcugen_dsp_fully_connected_params", overlap=overlap.rows_in_groups(_outputs_of_quad),
     ),
     Variant(
         "fully_connected_s8", "dsp_rows", "dsp/conv2d_s8.h", "dsp",

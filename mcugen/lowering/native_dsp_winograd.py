@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mcugen.ir import Array
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.native_dsp import fit
+from mcugen.lowering.native_dsp import EXACT, fit, pack
 from mcugen.lowering.overlap import NEVER, Sharing, safe_distance
 from mcugen.lowering.variant import SPEED_ONLY, Variant
 
@@ -48,15 +48,22 @@ def _is_3x3(call: KernelCall) -> bool:
     return call.param("k_h") == call.param("k_w") == 3 and all(call.param(n) == 1 for n in ones)
 
 
-def _saves_instructions(call: KernelCall) -> bool:
-    """Whether it takes fewer than the plain kernel, by the instructions that the headers' comments count."""
-    in_c, out_c = call.param("in_c"), call.param("out_c")
-    pixels = call.param("out_h") * call.param("out_w")
+def _plain_instructions(call: KernelCall) -> float:
+    """What the kernel of ``dsp/conv2d_s8.h`` takes, by the counts in the comments of ``dsp/matmul.h``."""
+    packed = pack(fit(call, _weights(call)))
+    clamped = (call.param("act_min"), call.param("act_max")) != (-128, 127)
+    # what is not in assembly was measured
+    per_block, per_output = (60, 120) if packed.rounding == EXACT or clamped else (17.5, 48)
+    filters = (packed.pairs + packed.singles) * (per_block * packed.blocks + per_output)
+    columns = 100 * packed.blocks / 9 + 150
+    return float(math.ceil(call.param("out_h") * call.param("out_w") / 3) * (filters + columns))
+
+
+def _winograd_instructions(call: KernelCall) -> int:
+    """What this kernel takes: 11 for each two channels, slot and pair of outputs, and what was measured."""
+    in_c, pairs = call.param("in_c"), math.ceil(call.param("out_c") / 2)
     tiles = math.ceil(call.param("out_h") / 2) * math.ceil(call.param("out_w") / 2)
-    quads = math.ceil(tiles / _TILES)
-    pairs = math.ceil(out_c / 2)
-    plain = pixels * (9 * in_c * (0.71 * out_c + 0.9) + 6 * out_c)
-    return bool(quads * pairs * (88 * in_c + 800) + tiles * (50 * in_c + 150) < plain)
+    return int(math.ceil(tiles / _TILES) * pairs * (88 * in_c + 800) + tiles * (50 * in_c + 150))
 
 
 def _fits_32_bits(call: KernelCall) -> bool:
@@ -67,7 +74,9 @@ def _fits_32_bits(call: KernelCall) -> bool:
 def _applies(call: KernelCall) -> bool:
     in_c = call.param("in_c")
     small = in_c % 4 == 0 and _scratch(in_c) <= _SCRATCH_LIMIT
-    return _is_3x3(call) and small and _saves_instructions(call) and _fits_32_bits(call)
+    if not _is_3x3(call) or not small or not _fits_32_bits(call):
+        return False
+    return _winograd_instructions(call) < _plain_instructions(call)
 
 
 def _transform(weights: IntArray) -> Array:

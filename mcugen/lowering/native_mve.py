@@ -251,7 +251,8 @@ _FULLY_CONNECTED = (
 # ---- depthwise -------------------------------------------------------------------------------------------
 
 _QUAD = 4
-_BAND_BYTES = 4096
+_BAND_BYTES = 2048
+_PART_BYTES = 960  # of a row that is cut
 
 
 def _word_columns(call: KernelCall, columns: int) -> IntArray:
@@ -307,10 +308,27 @@ def _depthwise_call(
     """row_words: words per channel that a row of a band needs; rows: of the output in bands."""
     depth = _depth(call, 4 * row_words * rows)
     row_bytes = 4 * row_words * depth
-    band = max(1, min(rows, _BAND_BYTES // row_bytes))
+    in_pitch, out_pitch = _pitches(call)
+    # Where the output has the input's size, interleaving ahead allows both to be in one place.
+    same = call.param("stride_h") == call.param("multiplier") == 1 and call.param("pad_top") > 0
+    ahead = int(same and row_bytes * rows > _BAND_BYTES >= 2 * row_bytes)
+    band = max(1, min(rows, _BAND_BYTES // (1 + ahead) // row_bytes))
     return call.with_params(
-        columns=columns, blocks=blocks, exact=_exactness(call), shifted=shifted, depth=depth, band=band
-    ).replace(constants=(filters,), scratch=band * row_bytes + 64)
+        columns=columns, blocks=blocks, exact=_exactness(call), shifted=shifted, depth=depth, band=band,
+        ahead=ahead, in_pitch=in_pitch, out_pitch=out_pitch,
+    ).replace(
+        constants=(filters,),
+        scratch=(1 + ahead) * band * row_bytes + (64 if call.param("in_c") % _LANES else 0),
+    )  # fmt: skip
+
+
+def _pitches(call: KernelCall) -> tuple[int, int]:
+    """Bytes from row to row of the input and of the output: those that are set, or whole rows."""
+    given = dict(call.params)
+    return tuple(  # type: ignore[return-value]
+        given.get(f"{side}_pitch", call.param(f"{side}_w") * call.param(f"{side}_c"))
+        for side in ("in", "out")
+    )
 
 
 def _windows_call(
@@ -357,8 +375,33 @@ def prepare_row_windows(call: KernelCall) -> KernelCall:
     taps = _taps_by_word(_depthwise_weights(row).swapaxes(0, 1))
     dilation = row.param("dilation_w")
     reach = (taps.shape[1] - 1) * _QUAD * dilation + 1
+    depth = row.param("in_c") if row.param("in_c") % _LANES else _LANES
+    row = _cut_row(row, _PART_BYTES // (4 * depth), reach)
     columns = int((row.param("out_w") - 1) * row.param("stride_w") + reach)
     return _windows_call(row, taps, _QUAD * dilation * np.arange(taps.shape[1]), columns, shifted=1)
+
+
+def _cut_row(call: KernelCall, columns: int, reach: int) -> KernelCall:
+    """An image of one row without padding as one of several shorter rows, if its words are more than ``columns``.
+
+    Neighbouring rows share inputs, and outputs too where these do not come out even: each has the same number.
+    """
+    out_w, stride = call.param("out_w"), call.param("stride_w")
+    window = (call.param("k_w") - 1) * call.param("dilation_w") + 1
+    fits = (columns - reach) // stride + 1
+    padded = call.param("pad_left") > 0 or (out_w - 1) * stride + window > call.param("in_w")
+    if padded or call.param("in_h") > 1 or call.param("pad_top") > 0 or fits < _QUAD or out_w <= fits:
+        return call
+    widths = sorted(range(_QUAD, fits + 1), key=lambda width: (width % _QUAD > 0, -width))
+    cuts = [(width, -(-out_w // width)) for width in widths]
+    width, parts = next(((w, n) for w, n in cuts if (out_w - w) % (n - 1) == 0), (out_w, 1))
+    if parts == 1:
+        return call
+    step = (out_w - width) // (parts - 1)
+    return call.with_params(
+        in_h=parts, in_w=(width - 1) * stride + window, out_h=parts, out_w=width, stride_h=1,
+        in_pitch=step * stride * call.param("in_c"), out_pitch=step * call.param("out_c"),
+    )  # fmt: skip
 
 
 def _fits_tiles(call: KernelCall) -> bool:

@@ -160,6 +160,20 @@ def rows_as_convolution(call: KernelCall) -> KernelCall:
     return call.with_params(**sizes, **ones, pad_top=0, pad_left=0)
 
 
+def copy_bytes(call: KernelCall) -> int:
+    """Scratch for the copies of windows that cannot be read where they are."""
+    inside = all(
+        call.param(f"pad_{side}") == 0
+        and (call.param(f"out_{d}") - 1) * call.param(f"stride_{d}")
+        + (call.param(f"k_{d}") - 1) * call.param(f"dilation_{d}")
+        < call.param(f"in_{d}")
+        for d, side in (("h", "top"), ("w", "left"))
+    )
+    if inside and call.param("dilation_w") == 1:
+        return 0
+    return int(3 * call.param("k_h") * call.param("k_w") * call.param("in_c"))
+
+
 def conv_call(call: KernelCall, chunk: int, weights: Constant, requant: Requant, scratch: int) -> KernelCall:
     """A call with the parameters of ``mcugen_lanes_conv_params``; chunk: see `chunk_taps`."""
     products = call.param("k_h") * call.param("k_w") * call.param("in_c")
@@ -389,7 +403,7 @@ def prepare_convolution(call: KernelCall) -> KernelCall:
     padded = as_taps(weights, chunk)
     taps = padded.shape[1]
     streamed = Constant("weights", offset_bytes(by_groups(padded, 2)))
-    scratch = 8 * (taps // chunk + taps) + 3 * weights.shape[1]
+    scratch = 8 * (taps // chunk + taps) + copy_bytes(call)
     return conv_call(call, chunk, streamed, requant_table(described), scratch)
 
 

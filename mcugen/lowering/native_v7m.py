@@ -23,6 +23,7 @@ from mcugen.lowering.native_v6m import (
     chunk_taps,
     conv_call,
     conv_weights,
+    copy_bytes,
     depthwise_call,
     depthwise_weights,
     has_rows,
@@ -40,7 +41,6 @@ from mcugen.lowering.variant import Variant
 _MAX_RIGHT_SHIFT = 22
 _LARGEST_SUM = 2**30
 _TAP_BYTES = 16
-_PIXELS = 6
 _INT16_SUMS = 257  # bytes whose sum always fits 16 bits
 _FEW_CHANNELS = 20  # of a fully connected layer, where groups of four save filling up to eight
 
@@ -68,7 +68,7 @@ def prepare_convolution(call: KernelCall) -> KernelCall:
     chunk = chunk_taps(weights)
     padded = as_taps(weights, chunk)
     streamed = Constant("weights", padded.astype(np.int8).reshape(-1))
-    scratch = _TAP_BYTES * padded.shape[1] + _PIXELS * weights.shape[1]
+    scratch = _TAP_BYTES * padded.shape[1] + copy_bytes(call)
     return conv_call(call, chunk, streamed, requant_table(channels_of(call, weights)), scratch)
 
 

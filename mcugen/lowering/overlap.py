@@ -349,58 +349,54 @@ def row_runs(call: KernelCall) -> tuple[Sharing, ...]:
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Bands of output lines; in each, groups of channels one after the other are read, then written.
+class Channels:
+    """``count`` input channels, each giving ``multiplier`` of the output, ``group`` of them at a time.
 
-    first_read: per band the first input byte that it reads of channel 0, NEVER if none.
-    written:    the end of its output bytes.
-    input_bytes: of the whole input. channels: of the input; multiplier: output channels of each.
-    group:      input channels read together.
+    outermost: bands are gone through for one group after the other, not groups for one band after the other.
     """
 
-    first_read: IntArray
-    written: IntArray
-    input_bytes: int
-    channels: int
+    count: int
     multiplier: int
     group: int
+    outermost: bool = False
 
 
-def in_bands(bands: Bands) -> tuple[Sharing, ...]:
-    """What bands allow: any place far enough ahead, and nearer ones that keep channels apart."""
-    last = (bands.channels - 1) // bands.group * bands.group
-    reads, written = bands.first_read, bands.written
-    if last:
-        unfinished = (bands.channels - last) * bands.multiplier
-        second = np.where(reads < NEVER, reads + last, NEVER)
-        reads = np.stack([reads, second], axis=1).reshape(-1)
-        written = np.stack([written - unfinished, written], axis=1).reshape(-1)
-    everywhere = Sharing(safe_distance(reads, written, bands.input_bytes))
-    if not last or bands.multiplier > 1:
-        return (everywhere,)
-    own = safe_distance(bands.first_read, bands.written, bands.input_bytes)
-    return (everywhere, Sharing(own, step=bands.channels))
+def in_bands(reads: IntArray, written: IntArray, input_bytes: int, channels: Channels) -> tuple[Sharing, ...]:
+    """What bands of lines allow: any place far enough ahead, and nearer ones that keep channels apart.
+
+    reads: per band the first input byte of channel 0 that it reads, or NEVER; written: the end of its outputs.
+    """
+    first = np.arange(0, channels.count, channels.group, dtype=np.int64)
+    missing = np.maximum(channels.count - first - channels.group, 0) * channels.multiplier
+    by_group = np.where(reads[:, None] < NEVER, reads[:, None] + first[None, :], NEVER)
+    ends = written[:, None] - missing[None, :]
+    order = "F" if channels.outermost else "C"
+    distance = safe_distance(by_group.flatten(order), ends.flatten(order), input_bytes)
+    everywhere = (Sharing(distance),) if distance < written.max() else ()
+    if len(first) == 1 or channels.multiplier > 1:
+        return everywhere
+    own = safe_distance(reads, written, input_bytes)
+    return (*everywhere, Sharing(own, step=channels.count))
 
 
 def bands_of_rows(lines: int) -> OverlapRule:
-    """Bands of ``band`` times ``lines`` rows, ``depth`` channels at a time.
+    """Bands of ``band`` times ``lines`` rows, for ``depth`` channels at a time.
 
-    If fewer than ``lines`` rows are left, the last ones are computed once more.
+    If fewer than ``lines`` rows are left, the last ones are computed once more. With ``ahead``, a band is read before
+    the outputs of the one before it are written.
     """
 
     def rule(call: KernelCall) -> tuple[Sharing, ...]:
-        first, row_bytes = _rows(call).first_inside(), call.param("in_w") * call.param("in_c")
+        first = _rows(call).first_inside()
         starts, ends = _bands_of(call.param("out_h"), call.param("band"), lines)
         reads = np.array([first[s:e].min() for s, e in zip(starts, ends, strict=True)], dtype=np.int64)
-        bands = Bands(
-            _in_bytes(reads, row_bytes),
-            np.array(ends, dtype=np.int64) * call.param("out_w") * call.param("out_c"),
-            call.param("in_h") * row_bytes,
-            call.param("in_c"),
-            call.param("multiplier"),
-            call.param("depth"),
-        )
-        return in_bands(bands)
+        if call.param("ahead"):
+            reads = np.append(reads[1:], NEVER)
+        row_bytes = call.param("out_w") * call.param("out_c")
+        written = (np.array(ends, dtype=np.int64) - 1) * call.param("out_pitch") + row_bytes
+        size = (call.param("in_h") - 1) * call.param("in_pitch") + call.param("in_w") * call.param("in_c")
+        channels = Channels(call.param("in_c"), call.param("multiplier"), call.param("depth"), outermost=True)
+        return in_bands(_in_bytes(reads, call.param("in_pitch")), written, size, channels)
 
     return rule
 
@@ -435,15 +431,10 @@ def bands_of_lines(group: int, together: int = 1) -> OverlapRule:
         reads = np.array([first[s:e].min() for s, e in zip(starts, ends, strict=True)], dtype=np.int64)
         multiplier = _multiplier(call)
         last_pixel = (call.param("out_n") - 1) * call.param("out_step")
-        bands = Bands(
-            _in_bytes(reads, call.param("in_pitch")),
-            (ends - 1) * call.param("out_pitch") + last_pixel + call.param("channels") * multiplier,
-            lines.inputs * call.param("in_n") * call.param("channels"),
-            call.param("channels"),
-            multiplier,
-            group,
-        )
-        return in_bands(bands)
+        written = (ends - 1) * call.param("out_pitch") + last_pixel + call.param("channels") * multiplier
+        channels = Channels(call.param("channels"), multiplier, group)
+        size = lines.inputs * call.param("in_n") * call.param("channels")
+        return in_bands(_in_bytes(reads, call.param("in_pitch")), written, size, channels)
 
     return rule
 

@@ -11,9 +11,9 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array, Constraint, DType, Op, Shape, Tensors
 from mcugen.lowering.call import KernelCall
 from mcugen.ops import common
+from mcugen.ops.table import BITS_8
 from mcugen.ops.unary import table_call
 
-_BITS_8 = (DType.INT8, DType.UINT8)
 _REQUANTIZE = {
     (DType.INT16, DType.INT8): "requantize_s16_s8",
     (DType.INT8, DType.INT16): "requantize_s8_s16",
@@ -48,7 +48,7 @@ def _formats_ok(op: Op, t: Tensors) -> bool:
     x, y = t[op.inputs[0]], t[op.outputs[0]]
     if x.dtype is DType.FLOAT32:
         return y.dtype in _FROM_FLOAT
-    return (x.dtype in _BITS_8 and y.dtype in _BITS_8) or (x.dtype, y.dtype) in _REQUANTIZE
+    return (x.dtype in BITS_8 and y.dtype in BITS_8) or (x.dtype, y.dtype) in _REQUANTIZE
 
 
 def _per_tensor(name: str) -> Constraint:
@@ -99,7 +99,7 @@ class Quantize(Op):
         if x.dtype is DType.FLOAT32:
             params = (("n", x.elements), ("scale", y.scale), ("zero_point", y.zero_point))
             return (KernelCall(_FROM_FLOAT[y.dtype], params, self.inputs, self.outputs, label=label),)
-        if y.dtype in _BITS_8 and x.dtype in _BITS_8:
+        if y.dtype in BITS_8 and x.dtype in BITS_8:
             table = common.unary_table(lambda v: self._requantized(tensors, v), x.dtype)
             return (table_call(self, tensors, table),)
         multiplier, shift = self._multiplier(tensors)

@@ -34,8 +34,8 @@ __all__ = [
     "apply_passes",
     "drop_softmax",
     "fold_constants",
-    "pass_names",
     "remove_dead",
+    "rewrite_names",
     "run_passes",
 ]
 
@@ -136,9 +136,9 @@ def apply_passes(
     return PassResult(graph, tuple(Saving(name, **counts) for name, counts in sizes.items()))
 
 
-def pass_names() -> tuple[str, ...]:
-    """The names of all passes of the pipelines, for ``disabled``."""
-    return tuple(dict.fromkeys(p.__name__ for p in (*FLOAT_PIPELINE, *INTEGER_PIPELINE)))
+def rewrite_names() -> tuple[str, ...]:
+    """The names of the passes on integer graphs: any of them may be left out."""
+    return tuple(p.__name__ for p in INTEGER_PIPELINE)
 
 
 def _count(saved: Counter[str], before: Graph, after: Graph) -> None:

@@ -32,6 +32,7 @@ def build_data(built: Built) -> dict[str, Any]:
         "image_ram_bytes": foot.image_ram if foot else None,
         "board_flash_bytes": compiled.board.flash_bytes,
         "board_ram_bytes": compiled.board.ram_bytes,
+        "savings": [vars(saving) for saving in compiled.savings],
         "notes": list(compiled.notes),
     }
 

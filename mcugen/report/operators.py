@@ -25,7 +25,12 @@ Symbols in formulas: x, y inputs and outputs, w weights, sx a scale, zx a zero p
 
 def operators_markdown() -> str:
     """The whole document."""
-    parts = [_HEADER, "## From files\n", _names("TFLite", converted_names()), _names("ONNX", sorted(IMPORTERS))]
+    parts = [
+        _HEADER,
+        "## From files\n",
+        _names("TFLite", converted_names()),
+        _names("ONNX", sorted(IMPORTERS)),
+    ]
     return "\n".join([*parts, "## Semantics and constraints\n", *(_section(op) for op in OPS)])
 
 

@@ -63,6 +63,7 @@ def build_rows(built: Built) -> list[tuple[str, str]]:
         rows.append(("", _fit(foot.image_ram, board.ram_bytes, "RAM")))
     rows.append(("MACs", thousands(compiled.graph.macs())))
     rows.append(("RAM peak", _peak(compiled)))
+    rows += [("rewrites" if i == 0 else "", line) for i, line in enumerate(savings_lines(compiled))]
     rows.append(("kernels", kernels_text(compiled)))
     rows += [
         (f"optimize {compiled.program.optimize}" if i == 0 else "", line)
@@ -87,6 +88,21 @@ def _trade(trade: Trade) -> str:
 def _rough(count: int) -> str:
     """Two or three digits of an estimate."""
     return f"{count / 1e6:.2f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
+
+
+def savings_lines(compiled: Compiled) -> list[str]:
+    """What each pass that took something out of the graph saved."""
+    lines = []
+    for saving in compiled.savings:
+        figures = (
+            (saving.macs, "MACs"),
+            (saving.constant_bytes, "B of constants"),
+            (saving.ops, "operators"),
+        )
+        text = ", ".join(f"{-count:+,} {what}" for count, what in figures if count)
+        if text and saving.name != "remove_dead":
+            lines.append(f"{saving.name}: {text}")
+    return lines
 
 
 def _other_ram(built: Built) -> str:

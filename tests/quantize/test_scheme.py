@@ -28,7 +28,7 @@ def quantized(
     graph = simplified(load_onnx(data, "m").graph)
     calibration = Calibration({"x": noise((SAMPLES, *shape))})
     result = quantize_float(graph, calibration, io="int8" if io == "int8" else "float32", model_bytes=data)
-    final = run_passes(result.graph, INTEGER_PIPELINE)
+    final = run_passes(result.graph, INTEGER_PIPELINE, disabled=frozenset({"fuse_tables"}))
     check_supported(final)
     return graph, final, data
 

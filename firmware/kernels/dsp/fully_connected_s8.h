@@ -1,8 +1,8 @@
 /*
  * Fully connected layer on the DSP extension, for one or two rows (more are columns of matmul.h).
  *
- * A row is expanded to int16 once, (x0,x2) (x1,x3) for each block of four values, or for few outputs each
- * time it is read. Weights are packed as in matmul.h, but for two pairs of channels at a time; a block of
+ * A row is expanded to int16 once, (x0,x2) (x1,x3) for each block of four values, or, which takes no memory,
+ * each time it is read. Weights are packed as in matmul.h, but for two pairs of channels at a time; a block of
  * such a quad is 16 bytes: the lanes for (x0,x2) and (x1,x3) of the first pair, then of the second.
  */
 #ifndef MCUGEN_DSP_FULLY_CONNECTED_S8_H
@@ -283,7 +283,7 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp_few_pixels(const mcugen_dsp_fully_connec
     mcugen_fully_connected_s8_dsp(p, input, weights, requant, output, scratch);
 }
 
-/* Few outputs: in_n is a multiple of four. */
+/* in_n is a multiple of four. */
 MCUGEN_KERNEL void mcugen_fully_connected_s8_dsp_direct(const mcugen_dsp_fully_connected_params *p,
                                                         const int8_t *input, const int8_t *weights,
                                                         const int32_t *requant, int8_t *output)

@@ -4,14 +4,15 @@
  *
  *     4 x convolution = A' ((4 G g G') * (B' d B)) A      (' transposes, * is element by element)
  *
- * d is the 4x4 input of a tile (int8, the zero point outside of the image; the input offset is folded into the
- * bias), B' d B fits int16. The filters g come transformed, times 4, which keeps them whole. Sums wrap around at
- * 32 bits, which is right as long as 4 x convolution fits.
+ * d is the 4x4 input of a tile (int8, the zero point outside of the image; the input offset is folded into
+ * the bias), B' d B fits int16. The filters g come transformed, times 4, which keeps them whole. Sums wrap
+ * around at 32 bits, which is right as long as 4 x convolution fits.
  *
- * Four tiles at a time: their transformed values stand in scratch memory as [pair of channels][slot][tile] int16
- * pairs, the channels of four in the order 0 2, 1 3. A slot is one of the 16 elements, ordered so that the
- * first half of the output transform happens in the accumulators: slot 4 j + n is element (i, j) with i = 1, 2,
- * 0, 3; the filters of i = 3 are negated. Filters: [pair of outputs][slot][pair of channels][2 outputs].
+ * Four tiles at a time: their transformed values stand in scratch memory as [pair of channels][slot][tile]
+ * int16 pairs, the channels of four in the order 0 2, 1 3. A slot is one of the 16 elements, ordered so that
+ * the first half of the output transform happens in the accumulators: slot 4 j + n is element (i, j) with i =
+ * 1, 2, 0, 3; the filters of i = 3 are negated. Filters: [pair of outputs][slot][pair of channels][2
+ * outputs].
  */
 #ifndef MCUGEN_DSP_WINOGRAD_S8_H
 #define MCUGEN_DSP_WINOGRAD_S8_H
@@ -35,8 +36,8 @@ typedef struct {
 enum {
     MCUGEN_DSP_TILES = 4,
     MCUGEN_DSP_TILE_PIXELS = 16,
-    MCUGEN_DSP_TILE_SUMS = 8,                           /* [j][T0, T1] of a tile and a channel */
-    MCUGEN_DSP_TILE_RESULTS = 2 * MCUGEN_DSP_TILES,     /* sums of one kind: 4 tiles of each of two channels */
+    MCUGEN_DSP_TILE_SUMS = 8,                       /* [j][T0, T1] of a tile and a channel */
+    MCUGEN_DSP_TILE_RESULTS = 2 * MCUGEN_DSP_TILES, /* sums of one kind: 4 tiles of each of two channels */
     MCUGEN_DSP_TILE_PAIR_WORDS = 16 * MCUGEN_DSP_TILES, /* what two channels take in scratch memory */
     MCUGEN_DSP_TILE_FILTER_BYTES = 16 * 4,              /* of one output for two channels */
 };

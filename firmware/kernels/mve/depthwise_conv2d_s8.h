@@ -9,6 +9,8 @@
 #ifndef MCUGEN_MVE_DEPTHWISE_CONV2D_S8_H
 #define MCUGEN_MVE_DEPTHWISE_CONV2D_S8_H
 
+#include <stddef.h>
+
 #include "../common/fixedpoint.h"
 #include "arith.h"
 
@@ -19,11 +21,15 @@
  * exact:   0 if mcugen_mve_rescale_up will do, 1 if all shifts are negative, 2 if none is positive;
  * shifted: 1 if the rows of a quad are one row of the input, shifted;
  * depth:   input channels that are interleaved at a time, a divisor of in_c: a multiple of 16, or all;
- * band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time.
+ * band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time;
+ * ahead:   1 if the next band is interleaved before the outputs of one are written, so that these may take
+ * the place of the inputs; in_pitch, out_pitch: bytes from one row of the input and of the output to the
+ * next.
  *
  * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset
  * folded in), multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from
- * the first word of a window. Scratch: band * quads of a window * columns * depth * 4 + 64 bytes.
+ * the first word of a window. Scratch: (1 + ahead) * band * quads of a window * columns * depth * 4 bytes,
+ * and 64 if in_c is no multiple of 16.
  */
 typedef struct {
     int32_t in_h, in_w, in_c;
@@ -36,6 +42,7 @@ typedef struct {
     int32_t act_min, act_max;
     int32_t multiplier;
     int32_t columns, blocks, exact, shifted, depth, band;
+    int32_t ahead, in_pitch, out_pitch;
 } mcugen_depthwise_conv2d_s8_mve_params;
 
 /* ---- interleaving rows ------------------------------------------------------------------------------------
@@ -121,7 +128,7 @@ MCUGEN_KERNEL void mcugen_mve_fill_rows(const mcugen_depthwise_conv2d_s8_mve_par
     for (int32_t i = 0; i < 4; i++) {
         const int32_t row = top + mcugen_min(i, rows - 1) * p->dilation_h;
         const bool valid = row >= 0 && row < p->in_h;
-        streams.from[i] = valid ? input + row * p->in_w * p->in_c : zeros;
+        streams.from[i] = valid ? input + row * p->in_pitch : zeros;
         streams.step[i] = valid ? step : 0;
     }
     mcugen_mve_fill(to, -p->in_offset, 4 * left * p->depth);
@@ -154,7 +161,7 @@ MCUGEN_KERNEL void mcugen_mve_fill_shifts(const mcugen_depthwise_conv2d_s8_mve_p
     const bool valid = row >= 0 && row < p->in_h;
     mcugen_mve_quad quad;
     for (int32_t i = 0; i < 4; i++) {
-        quad.row[i] = input + (valid ? row * p->in_w * p->in_c : 0);
+        quad.row[i] = input + (valid ? row * p->in_pitch : 0);
         quad.first[i] = p->pad_left - i * p->dilation_w;
         quad.end[i] = valid ? quad.first[i] + p->in_w : quad.first[i];
     }
@@ -391,7 +398,8 @@ MCUGEN_KERNEL void mcugen_mve_clamp_outputs(const mcugen_depthwise_conv2d_s8_mve
     if (p->act_min == INT8_MIN && p->act_max == INT8_MAX) {
         return;
     }
-    for (int32_t left = p->out_h * p->out_w * p->out_c; left > 0; left -= 16) {
+    const int32_t bytes = (p->out_h - 1) * p->out_pitch + p->out_w * p->out_c;
+    for (int32_t left = bytes; left > 0; left -= 16) {
         const mve_pred16_t lanes = vctp8q((uint32_t)left);
         const int8x16_t low = vmaxq_s8(vldrbq_z_s8(output, lanes), vdupq_n_s8((int8_t)p->act_min));
         vstrbq_p_s8(output, vminq_s8(low, vdupq_n_s8((int8_t)p->act_max)), lanes);
@@ -498,35 +506,102 @@ MCUGEN_KERNEL mcugen_mve_offsets mcugen_mve_window_offsets(const mcugen_depthwis
     return o;
 }
 
-MCUGEN_MVE_SHARED void mcugen_mve_depthwise(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                            const int8_t *input, const int8_t *filters, const int32_t *words,
-                                            int8_t *output, int8_t *quads)
+/* What the kernels differ in. words: NULL for 3x3 windows; lines: rows of outputs in a row of tiles;
+ * window_rows: of the input that they need; filter_bytes: of an output channel. */
+typedef struct {
+    mcugen_mve_offsets offsets;
+    const int32_t *words;
+    int32_t lines, window_rows, filter_bytes;
+} mcugen_mve_plan;
+
+/* Rows of tiles from output row y on. */
+typedef struct {
+    int32_t y, rows;
+} mcugen_mve_rows;
+
+/* The band that starts at row y, or one row before it if only a part of its lines is left. */
+MCUGEN_KERNEL mcugen_mve_rows mcugen_mve_band_from(const mcugen_depthwise_conv2d_s8_mve_params *p, int32_t y,
+                                                   int32_t lines)
 {
-    const mcugen_mve_offsets offsets = mcugen_mve_window_offsets(p, words);
-    const int32_t rows_of_window = p->shifted ? 1 : p->k_h;
-    const int32_t channel_bytes = (16 * p->blocks + 12) * p->multiplier;
-    mcugen_mve_part part = {
+    const int32_t from = mcugen_min(y, p->out_h - lines);
+    const mcugen_mve_rows band = {from, mcugen_min(p->band, (p->out_h - from) / lines)};
+    return band;
+}
+
+/* The words of a band, of the channels at which the input starts. */
+MCUGEN_KERNEL void mcugen_mve_fill_band_words(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                              const mcugen_mve_plan *plan, const int8_t *input,
+                                              mcugen_mve_rows band, int8_t *quads, int32_t pitch)
+{
+    for (int32_t i = 0; i < band.rows; i++) {
+        const int32_t top = (band.y + plan->lines * i) * p->stride_h - p->pad_top;
+        mcugen_mve_fill_quads(p, input, top, plan->window_rows, quads + i * pitch);
+    }
+}
+
+/* All outputs of a band, of the channels at which output and filters start. */
+MCUGEN_KERNEL void mcugen_mve_run_band_rows(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                            const mcugen_mve_plan *plan, mcugen_mve_rows band,
+                                            const int8_t *quads, int32_t pitch, const int8_t *filters,
+                                            int8_t *output)
+{
+    const mcugen_mve_part part = {
         .words = quads,
-        .words_pitch = 4 * ((rows_of_window + 3) / 4) * p->columns * p->depth,
-        .output_pitch = p->out_w * p->out_c,
+        .output = output + band.y * p->out_pitch,
+        .filters = filters,
+        .rows = band.rows,
+        .words_pitch = pitch,
+        .output_pitch = plan->lines * p->out_pitch,
     };
-    for (int32_t y = 0; y < p->out_h; y += p->band) {
-        part.rows = mcugen_min(p->band, p->out_h - y);
-        for (int32_t first = 0; first < p->in_c; first += p->depth) {
-            for (int32_t i = 0; i < part.rows; i++) {
-                const int32_t top = (y + i) * p->stride_h - p->pad_top;
-                mcugen_mve_fill_quads(p, input + first, top, rows_of_window, quads + i * part.words_pitch);
+    if (plan->words != NULL && (p->blocks > 1 || p->exact > 1)) {
+        mcugen_mve_run_general(p, &part, plan->words);
+    } else {
+        mcugen_mve_run_part(p, &part, &plan->offsets, plan->words == NULL);
+    }
+}
+
+/* `depth` channels at a time, band by band. */
+MCUGEN_KERNEL void mcugen_mve_run_bands(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                        const mcugen_mve_plan *plan, const int8_t *input,
+                                        const int8_t *filters, int8_t *output, int8_t *quads)
+{
+    const int32_t pitch = 4 * ((plan->window_rows + 3) / 4) * p->columns * p->depth;
+    const int32_t other = p->ahead * p->band * pitch; /* from one band's words to the next one's */
+    for (int32_t c = 0; c < p->in_c; c += p->depth) {
+        const int8_t *const own_filters = filters + c * p->multiplier * plan->filter_bytes;
+        mcugen_mve_rows band = mcugen_mve_band_from(p, 0, plan->lines);
+        int32_t at = 0;
+        mcugen_mve_fill_band_words(p, plan, input + c, band, quads, pitch);
+        for (int32_t end = 0; end < p->out_h;) {
+            const mcugen_mve_rows now = band;
+            const int8_t *const words = quads + at;
+            end = band.y + plan->lines * band.rows;
+            band = mcugen_mve_band_from(p, end, plan->lines);
+            at = other - at;
+            if (p->ahead && end < p->out_h) {
+                mcugen_mve_fill_band_words(p, plan, input + c, band, quads + at, pitch);
             }
-            part.output = output + y * part.output_pitch + first * p->multiplier;
-            part.filters = filters + first * channel_bytes;
-            if (p->blocks > 1 || p->exact > 1) {
-                mcugen_mve_run_general(p, &part, words);
-            } else {
-                mcugen_mve_run_part(p, &part, &offsets, false);
+            mcugen_mve_run_band_rows(p, plan, now, words, pitch, own_filters, output + c * p->multiplier);
+            if (!p->ahead && end < p->out_h) {
+                mcugen_mve_fill_band_words(p, plan, input + c, band, quads, pitch);
             }
         }
     }
     mcugen_mve_clamp_outputs(p, output);
+}
+
+MCUGEN_MVE_SHARED void mcugen_mve_depthwise(const mcugen_depthwise_conv2d_s8_mve_params *p,
+                                            const int8_t *input, const int8_t *filters, const int32_t *words,
+                                            int8_t *output, int8_t *quads)
+{
+    const mcugen_mve_plan plan = {
+        .offsets = mcugen_mve_window_offsets(p, words),
+        .words = words,
+        .lines = 1,
+        .window_rows = p->shifted ? 1 : p->k_h,
+        .filter_bytes = 16 * p->blocks + 12,
+    };
+    mcugen_mve_run_bands(p, &plan, input, filters, output, quads);
 }
 
 MCUGEN_KERNEL void mcugen_depthwise_conv2d_s8_mve(const mcugen_depthwise_conv2d_s8_mve_params *p,
@@ -553,32 +628,14 @@ MCUGEN_MVE_SHARED void mcugen_mve_depthwise_3x3(const mcugen_depthwise_conv2d_s8
                                                 int8_t *quads)
 {
     const uint32_t row_bytes = (uint32_t)(p->out_w * p->out_c);
-    const mcugen_mve_offsets offsets = {
-        .place = {0, (uint32_t)p->out_c, row_bytes, row_bytes + (uint32_t)p->out_c},
-        .a = vmulq_n_u32(vidupq_n_u32(0, 4), (uint32_t)p->depth),
+    const mcugen_mve_plan plan = {
+        .offsets = {.place = {0, (uint32_t)p->out_c, row_bytes, row_bytes + (uint32_t)p->out_c},
+                    .a = vmulq_n_u32(vidupq_n_u32(0, 4), (uint32_t)p->depth)},
+        .lines = 2,
+        .window_rows = 4,
+        .filter_bytes = 32,
     };
-    mcugen_mve_part part = {
-        .words = quads,
-        .words_pitch = 4 * p->columns * p->depth,
-        .output_pitch = 2 * p->out_w * p->out_c,
-    };
-    for (int32_t y = 0; y < p->out_h; y += 2 * part.rows) {
-        part.rows = mcugen_min(p->band, (p->out_h - y) / 2);
-        if (part.rows == 0) {
-            y = p->out_h - 2;
-            part.rows = 1;
-        }
-        for (int32_t first = 0; first < p->in_c; first += p->depth) {
-            for (int32_t i = 0; i < part.rows; i++) {
-                mcugen_mve_fill_quads(p, input + first, y + 2 * i - p->pad_top, 4,
-                                      quads + i * part.words_pitch);
-            }
-            part.output = output + y * p->out_w * p->out_c + first * p->multiplier;
-            part.filters = filters + 32 * p->multiplier * first;
-            mcugen_mve_run_part(p, &part, &offsets, true);
-        }
-    }
-    mcugen_mve_clamp_outputs(p, output);
+    mcugen_mve_run_bands(p, &plan, input, filters, output, quads);
 }
 
 /*

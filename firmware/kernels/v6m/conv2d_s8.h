@@ -3,7 +3,8 @@
  *
  * Constants: weights uint8 [pairs of channels][taps][2], the weights plus 128, taps in the order of the
  * window; requant int32 [out_c][scaling + 3], see requantize.h. Scratch: 8 bytes per chunk for -128 times the
- * sums of its values, which take the 128 back; the columns, 8 bytes a tap; then three copies of windows.
+ * sums of its values, which take the 128 back; the columns, 8 bytes a tap; then copies of three windows if
+ * some leave the input.
  */
 #ifndef MCUGEN_V6M_CONV2D_S8_H
 #define MCUGEN_V6M_CONV2D_S8_H
@@ -46,8 +47,9 @@ enum { MCUGEN_V6M_CHANNELS = 2 };
 #define MCUGEN_V6M_FOUR_MORE                                                                                 \
     MCUGEN_V6M_TAP("8", "9")                                                                                 \
     MCUGEN_V6M_TAP("10", "11")                                                                               \
-    MCUGEN_V6M_TAP("12", "13") MCUGEN_V6M_TAP("14", "1"                                                      \
-                                                    "5")
+    MCUGEN_V6M_TAP("12", "13")                                                                               \
+    MCUGEN_V6M_TAP("14", "1"                                                                                 \
+                         "5")
 
 /* Sums of a chunk for two channels, added to s; x: its columns, w: its weights. */
 MCUGEN_KERNEL void mcugen_v6m_dot(mcugen_lanes *s, const uint32_t *x, const uint8_t *w, int32_t chunk)

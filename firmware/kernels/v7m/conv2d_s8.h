@@ -2,7 +2,8 @@
  * 2D convolution with one group: six output pixels at a time, in lanes, one output channel after the other.
  *
  * Constants: weights int8 [out_c][taps], taps in the order of the window, zeros behind them; requant int32
- * [out_c][4], see requantize.h. Scratch: the columns, 16 bytes a tap, then six copies of windows.
+ * [out_c][4], see requantize.h. Scratch: the columns, 16 bytes a tap, then copies of three windows if some
+ * leave the input.
  */
 #ifndef MCUGEN_V7M_CONV2D_S8_H
 #define MCUGEN_V7M_CONV2D_S8_H
