@@ -11,13 +11,14 @@ APT_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc li
 SOAK_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test lint format bench results soak clean
+.PHONY: help setup tools demo test lint format bench results costs soak clean
 
 help:
 	@echo "make demo    quantize, build and run the digits example in the emulator"
 	@echo "make test    run the whole suite"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make results measure everything that docs/RESULTS.md shows"
+	@echo "make costs   measure the kernels that --kernels auto chooses among"
 	@echo "make soak    long randomized checks (SOAK_SECONDS=$(SOAK_SECONDS))"
 
 setup: tools $(VENV)/.installed
@@ -56,6 +57,14 @@ format: setup
 
 bench: setup
 	$(BIN)/mcugen bench $${MCUGEN_ZOO:-../shared/models}/mlperf_tiny/{vww_96,kws_ref,ic_resnet8,ad01}_int8.tflite -b mps2-an386 -b mps3-an547
+
+results: setup
+	$(BIN)/python tools/results.py
+	$(BIN)/python tools/plot_layers.py
+
+# The tables that --kernels auto chooses by; with CMSIS_NN_ROOT they cover CMSIS-NN.
+costs: setup
+	$(BIN)/python -m mcugen.lowering.costs
 
 soak: setup
 	MCUGEN_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -q -n $(JOBS) -m soak

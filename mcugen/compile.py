@@ -120,13 +120,21 @@ def compile_for(
     progress("planning memory")
     memory = plan_memory(program, options.io_in_arena, options.overlap)
     name = identifier(options.name or Path(source).stem)
-    return Compiled(name, source, quantized.model, board, program, memory, quantized.notes, quantized.savings)
+    notes = (*quantized.notes, *choice_notes(rules))
+    return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:
     """Which kernels may be chosen for a board. "auto" resorts to CMSIS-NN only where there is one."""
     has_cmsis_nn = options.kernels == "auto" and is_cmsis_nn_here(options.cmsis_nn)
     return Rules(board.instruction_class, options.kernels, options.optimize, has_cmsis_nn)
+
+
+def choice_notes(rules: Rules) -> tuple[str, ...]:
+    """What the user should know about the choice of kernels."""
+    if rules.kernels == "auto" and not rules.has_cmsis_nn:
+        return ("no CMSIS-NN found: --kernels auto chose among native kernels only",)
+    return ()
 
 
 def is_cmsis_nn_here(path: str | None) -> bool:

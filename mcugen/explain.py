@@ -26,7 +26,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer. contract: what the kernels compute, the beginning of their names after ``mcugen_``. expected: instructions by the core's cost table; measured: in the emulator, the hook included."""
+    """One layer.
+
+    contract: what its kernels compute, the beginning of their names after ``mcugen_``. expected: instructions by the
+    core's cost table; measured: in the emulator, the hook included.
+    """
 
     index: int
     name: str

@@ -110,7 +110,7 @@ def nice_step(largest: float) -> float:
 
 
 def thousands(value: float) -> str:
-    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k"
+    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
 
 
 def draw_panel(panel: Panel, x: float, y: float) -> Iterable[str]:
@@ -150,7 +150,13 @@ def svg(core: str, found: Sequence[Panel]) -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' {size} viewBox='0 0 {width} {height}' {FONT}>",
         f"<title>Instructions per layer on the {core}</title>",
         f"<rect {size} fill='#fff'/>",
-        text(GAP, 26, f"Instructions per layer, {core}", 16, "font-weight='bold'"),
+        text(
+            GAP,
+            26,
+            f"Instructions per layer, {core.replace('cortex-m', 'Cortex-M')}",
+            16,
+            "font-weight='bold'",
+        ),
         bar(GAP + LABEL + 190, 17, 24, "#000"),
         text(GAP + LABEL + 220, 25, "mcugen, native kernels"),
         bar(GAP + LABEL + 370, 17, 24, "#fff"),

@@ -11,7 +11,18 @@ from mcugen.lowering.choice import Choice, Costs, Kernels, Rules, choose
 from mcugen.lowering.overlap import Sharing
 from mcugen.lowering.variant import InstructionClass, Optimize
 
-__all__ = ["Constant", "Costs", "KernelCall", "Kernels", "Optimize", "Program", "Rules", "Sharing", "Step", "lower"]
+__all__ = [
+    "Constant",
+    "Costs",
+    "KernelCall",
+    "Kernels",
+    "Optimize",
+    "Program",
+    "Rules",
+    "Sharing",
+    "Step",
+    "lower",
+]
 
 
 @dataclass(frozen=True)

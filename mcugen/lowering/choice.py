@@ -79,12 +79,11 @@ def _cheapest(call: KernelCall, found: Sequence[Variant], costs: Costs | None) -
         return Choice(found[0], "the only one that applies")
     if costs is None:
         return Choice(found[0], f"ranked first of {len(found)}")
-    known = {v.function: n for v in found if (n := costs.instructions(call, v)) is not None}
-    usual = known.get(found[0].function)
+    usual = costs.instructions(call, found[0])
     if usual is None:
         return Choice(found[0], f"ranked first of {len(found)}, its cost is unknown")
-    best = min((v for v in found if v.function in known), key=lambda v: known[v.function])
-    if known[best.function] >= usual * (1 - costs.margin):
+    known = [(cost, v) for v in found if (cost := costs.instructions(call, v)) is not None]
+    least, best = min(known, key=lambda entry: entry[0])
+    if least >= usual * (1 - costs.margin):
         return Choice(found[0], f"ranked first of {len(found)}, none costs less ({costs.title})")
-    saved = 100 * (1 - known[best.function] / usual)
-    return Choice(best, f"{saved:.0f} % less than {found[0].name} ({costs.title})")
+    return Choice(best, f"{100 * (1 - least / usual):.0f} % less than {found[0].name} ({costs.title})")

@@ -32,10 +32,15 @@ _TILE_SIDE = 4
 _SCRATCH_LIMIT = 12 * 1024
 
 
-def _scratch(in_c: int) -> int:
+def _words(call: KernelCall) -> int:
+    """Words of four channels in a pixel."""
+    return -(-int(call.param("in_c")) // 4)
+
+
+def _scratch(call: KernelCall) -> int:
     """Bytes: the values of four tiles, the sums of two outputs, one pixel."""
-    values, sums = 16 * _TILES * 2 * in_c, 8 * 2 * _TILES * 4
-    return values + sums + in_c
+    values, sums = 16 * _TILES * 8 * _words(call), 8 * 2 * _TILES * 4
+    return values + sums + int(call.param("in_c"))
 
 
 def _weights(call: KernelCall) -> IntArray:
@@ -61,7 +66,7 @@ def _plain_instructions(call: KernelCall) -> float:
 
 def _winograd_instructions(call: KernelCall) -> int:
     """What this kernel takes: 11 for each two channels, slot and pair of outputs, and what was measured."""
-    in_c, pairs = call.param("in_c"), math.ceil(call.param("out_c") / 2)
+    in_c, pairs = 4 * _words(call), math.ceil(call.param("out_c") / 2)
     tiles = math.ceil(call.param("out_h") / 2) * math.ceil(call.param("out_w") / 2)
     return int(math.ceil(tiles / _TILES) * pairs * (88 * in_c + 800) + tiles * (50 * in_c + 150))
 
@@ -72,11 +77,17 @@ def _fits_32_bits(call: KernelCall) -> bool:
 
 
 def _applies(call: KernelCall) -> bool:
-    in_c = call.param("in_c")
-    small = in_c % 4 == 0 and _scratch(in_c) <= _SCRATCH_LIMIT
-    if not _is_3x3(call) or not small or not _fits_32_bits(call):
+    suitable = _is_3x3(call) and call.param("in_c") >= 4 and _scratch(call) <= _SCRATCH_LIMIT
+    if not suitable or not _fits_32_bits(call):
         return False
     return _winograd_instructions(call) < _plain_instructions(call)
+
+
+def _in_words(channels: IntArray) -> IntArray:
+    """[..., in_c] weights as [..., words, 4]. The words after the first are those that end with the last channel;
+    what the second has in common with the first is 0 in it."""
+    rest = np.insert(channels, [4] * (-channels.shape[-1] % 4), 0, axis=-1)
+    return rest.reshape(*rest.shape[:-1], -1, 4)
 
 
 def _transform(weights: IntArray) -> Array:
@@ -85,7 +96,8 @@ def _transform(weights: IntArray) -> Array:
     g = np.pad(weights, ((0, out_c % 2), (0, 0))).reshape(out_c + out_c % 2, 3, 3, -1)
     u = np.einsum("iy,oyxc,jx->ojic", _FILTER_TRANSFORM, g, _FILTER_TRANSFORM)
     slots = u[:, :, _SLOT_ROWS] * _SLOT_SIGNS[:, None]
-    lanes = slots.reshape(-1, 2, 16, u.shape[-1] // 4, 4)[..., _LANES].reshape(len(u) // 2, 2, 16, -1, 2)
+    words = _in_words(slots)[..., _LANES]
+    lanes = words.reshape(len(u) // 2, 2, 16, -1, 2)
     ordered = np.ascontiguousarray(lanes.transpose(0, 2, 3, 1, 4).astype(np.int16))
     return ordered.reshape(-1).view(np.int8)
 
@@ -96,7 +108,7 @@ def prepare(call: KernelCall) -> KernelCall:
     return call.replace(
         params=(
             *((n, call.param(n)) for n in geometry),
-            ("zero_point", -call.param("in_offset")),
+            ("words", _words(call)), ("zero_point", -call.param("in_offset")),
             ("rounding", filters.rounding), ("out_offset", call.param("out_offset")),
             ("act_min", call.param("act_min")), ("act_max", call.param("act_max")),
         ),
@@ -104,7 +116,7 @@ def prepare(call: KernelCall) -> KernelCall:
             Constant("weights", _transform(filters.weights)),
             Constant("requant", np.ascontiguousarray(filters.rows.reshape(-1).astype(np.int32))),
         ),
-        scratch=_scratch(call.param("in_c")),
+        scratch=_scratch(call),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import NOT_FOR_SPEED, Variant
+from mcugen.lowering.variant import NOT_FOR_SPEED, SPEED_ONLY, Variant
 from mcugen.ops.add import LEFT_SHIFT
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -251,8 +251,23 @@ _FULLY_CONNECTED = (
 # ---- depthwise -------------------------------------------------------------------------------------------
 
 _QUAD = 4
-_BAND_BYTES = 2048
-_PART_BYTES = 960  # of a row that is cut
+_CUT_COLUMNS = 16  # of a row that is cut
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What a depthwise convolution may take.
+
+    band_bytes: for the words of all bands that are in memory together, if they are more than one row.
+    frugal:     outputs take the place of inputs where interleaving ahead makes it possible, and long rows are cut.
+    """
+
+    band_bytes: int
+    frugal: bool
+
+
+_AMPLE = _Memory(4096, frugal=False)
+_FRUGAL = _Memory(2048, frugal=True)
 
 
 def _word_columns(call: KernelCall, columns: int) -> IntArray:
@@ -291,30 +306,41 @@ def _exactness(call: KernelCall) -> int:
     return (2 if some_shift_is_0 else 1) if rescale_is_exact(call) else 0
 
 
-def _depth(call: KernelCall, channel_bytes: int) -> int:
+def _depth(call: KernelCall, channel_bytes: int, memory: _Memory) -> int:
     """Channels interleaved at a time: as many as fit the memory when the words of one are ``channel_bytes``."""
     in_c = int(call.param("in_c"))
     if in_c % _LANES:
         return in_c
     fitting = (
-        d for d in range(_LANES, in_c + 1, _LANES) if in_c % d == 0 and d * channel_bytes <= _BAND_BYTES
+        d for d in range(_LANES, in_c + 1, _LANES) if in_c % d == 0 and d * channel_bytes <= memory.band_bytes
     )
     return max(fitting, default=_LANES)
 
 
+@dataclass(frozen=True)
+class _Words:
+    """The words of a band: ``row`` of them per channel for each of ``rows`` rows, ``columns`` in a quad."""
+
+    row: int
+    rows: int
+    columns: int
+
+
 def _depthwise_call(
-    call: KernelCall, filters: Constant, row_words: int, rows: int, columns: int, blocks: int, shifted: int
+    call: KernelCall, filters: Constant, words: _Words, memory: _Memory, blocks: int, shifted: int
 ) -> KernelCall:
-    """row_words: words per channel that a row of a band needs; rows: of the output in bands."""
-    depth = _depth(call, 4 * row_words * rows)
-    row_bytes = 4 * row_words * depth
+    depth = _depth(call, 4 * words.row * words.rows, memory)
+    row_bytes = 4 * words.row * depth
     in_pitch, out_pitch = _pitches(call)
-    # Where the output has the input's size, interleaving ahead allows both to be in one place.
+    cut = in_pitch < call.param("in_w") * call.param("in_c")
+    # Interleaving ahead pays where the output has the input's size.
     same = call.param("stride_h") == call.param("multiplier") == 1 and call.param("pad_top") > 0
-    ahead = int(same and row_bytes * rows > _BAND_BYTES >= 2 * row_bytes)
-    band = max(1, min(rows, _BAND_BYTES // (1 + ahead) // row_bytes))
+    several = row_bytes * words.rows > memory.band_bytes >= 2 * row_bytes
+    ahead = int(memory.frugal and same and several)
+    fits = 1 if cut else memory.band_bytes // (1 + ahead) // row_bytes
+    band = max(1, min(words.rows, fits))
     return call.with_params(
-        columns=columns, blocks=blocks, exact=_exactness(call), shifted=shifted, depth=depth, band=band,
+        columns=words.columns, blocks=blocks, exact=_exactness(call), shifted=shifted, depth=depth, band=band,
         ahead=ahead, in_pitch=in_pitch, out_pitch=out_pitch,
     ).replace(
         constants=(filters,),
@@ -324,31 +350,31 @@ def _depthwise_call(
 
 def _pitches(call: KernelCall) -> tuple[int, int]:
     """Bytes from row to row of the input and of the output: those that are set, or whole rows."""
-    given = dict(call.params)
-    return tuple(  # type: ignore[return-value]
-        given.get(f"{side}_pitch", call.param(f"{side}_w") * call.param(f"{side}_c"))
-        for side in ("in", "out")
+    whole = tuple(
+        (f"{side}_pitch", call.param(f"{side}_w") * call.param(f"{side}_c")) for side in ("in", "out")
     )
+    given = call.replace(params=(*whole, *call.params))
+    return given.param("in_pitch"), given.param("out_pitch")
 
 
 def _windows_call(
-    call: KernelCall, taps: IntArray, word_columns: IntArray, columns: int, shifted: int
+    call: KernelCall, taps: IntArray, word_columns: IntArray, columns: int, memory: _Memory, shifted: int
 ) -> KernelCall:
     """taps: [channels, words, 4]; word_columns: where the words are."""
     blocks = -(-len(word_columns) // _QUAD)
     missing = _QUAD * blocks - len(word_columns)
     padded = np.pad(taps, ((0, 0), (0, missing), (0, 0)))
     filters = _with_rescale(call, padded.reshape(len(taps), -1))
-    row_words = -(-call.param("k_h") // _QUAD) * columns
-    prepared = _depthwise_call(call, filters, row_words, call.param("out_h"), columns, blocks, shifted)
+    needed = _Words(-(-call.param("k_h") // _QUAD) * columns, call.param("out_h"), columns)
+    prepared = _depthwise_call(call, filters, needed, memory, blocks, shifted)
     words = 4 * prepared.param("depth") * np.pad(word_columns, (0, missing))
     return prepared.replace(constants=(filters, Constant("words", words.astype(np.int32))))
 
 
-def prepare_depthwise(call: KernelCall) -> KernelCall:
+def prepare_depthwise(call: KernelCall, memory: _Memory) -> KernelCall:
     columns = _columns(call)
     taps = _taps_by_word(_depthwise_weights(call))
-    return _windows_call(call, taps, _word_columns(call, columns).reshape(-1), columns, shifted=0)
+    return _windows_call(call, taps, _word_columns(call, columns).reshape(-1), columns, memory, shifted=0)
 
 
 def _along_rows(call: KernelCall) -> KernelCall:
@@ -370,38 +396,43 @@ def _fits_row_windows(call: KernelCall) -> bool:
     return _no_left_shift(call) and (call.param("k_h") == 1 or column)
 
 
-def prepare_row_windows(call: KernelCall) -> KernelCall:
+def prepare_row_windows(call: KernelCall, memory: _Memory) -> KernelCall:
     row = _along_rows(call)
     taps = _taps_by_word(_depthwise_weights(row).swapaxes(0, 1))
     dilation = row.param("dilation_w")
     reach = (taps.shape[1] - 1) * _QUAD * dilation + 1
-    depth = row.param("in_c") if row.param("in_c") % _LANES else _LANES
-    row = _cut_row(row, _PART_BYTES // (4 * depth), reach)
+    row = _cut_row(row, reach) if memory.frugal else row
     columns = int((row.param("out_w") - 1) * row.param("stride_w") + reach)
-    return _windows_call(row, taps, _QUAD * dilation * np.arange(taps.shape[1]), columns, shifted=1)
+    return _windows_call(row, taps, _QUAD * dilation * np.arange(taps.shape[1]), columns, memory, shifted=1)
 
 
-def _cut_row(call: KernelCall, columns: int, reach: int) -> KernelCall:
-    """An image of one row without padding as one of several shorter rows, if its words are more than ``columns``.
+def _cut_row(call: KernelCall, reach: int) -> KernelCall:
+    """An image of one row without padding as one of several shorter rows. reach: columns for one output.
 
     Neighbouring rows share inputs, and outputs too where these do not come out even: each has the same number.
     """
     out_w, stride = call.param("out_w"), call.param("stride_w")
     window = (call.param("k_w") - 1) * call.param("dilation_w") + 1
-    fits = (columns - reach) // stride + 1
+    fits = max(_QUAD, (_CUT_COLUMNS - reach) // stride + 1)
     padded = call.param("pad_left") > 0 or (out_w - 1) * stride + window > call.param("in_w")
-    if padded or call.param("in_h") > 1 or call.param("pad_top") > 0 or fits < _QUAD or out_w <= fits:
+    if padded or call.param("in_h") > 1 or call.param("pad_top") > 0 or out_w <= fits:
         return call
-    widths = sorted(range(_QUAD, fits + 1), key=lambda width: (width % _QUAD > 0, -width))
-    cuts = [(width, -(-out_w // width)) for width in widths]
-    width, parts = next(((w, n) for w, n in cuts if (out_w - w) % (n - 1) == 0), (out_w, 1))
-    if parts == 1:
+    cuts = [(width, -(-out_w // width)) for width in range(_QUAD, fits + 1)]
+    even = [(width, parts) for width, parts in cuts if (out_w - width) % (parts - 1) == 0]
+    if not even:
         return call
+    least = min(_effort(*cut) for cut in even)
+    width, parts = next(cut for cut in even if _effort(*cut) <= 1.25 * least)
     step = (out_w - width) // (parts - 1)
     return call.with_params(
         in_h=parts, in_w=(width - 1) * stride + window, out_h=parts, out_w=width, stride_h=1,
         in_pitch=step * stride * call.param("in_c"), out_pitch=step * call.param("out_c"),
     )  # fmt: skip
+
+
+def _effort(width: int, parts: int) -> int:
+    """Tiles, and loops over tiles, which take about as many instructions as one, of a row in equal parts."""
+    return parts * (-(-width // _QUAD) + (2 if width % _QUAD else 1))
 
 
 def _fits_tiles(call: KernelCall) -> bool:
@@ -411,11 +442,12 @@ def _fits_tiles(call: KernelCall) -> bool:
     return _no_left_shift(call) and _exactness(call) < 2 and window and steps and large
 
 
-def prepare_tiles(call: KernelCall) -> KernelCall:
+def prepare_tiles(call: KernelCall, memory: _Memory) -> KernelCall:
     taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 1), (0, 0)))
     filters = _with_rescale(call, taps.reshape(len(taps), -1))
     columns = _columns(call)
-    return _depthwise_call(call, filters, columns, call.param("out_h") // 2, columns, blocks=1, shifted=0)
+    words = _Words(columns, call.param("out_h") // 2, columns)
+    return _depthwise_call(call, filters, words, memory, blocks=1, shifted=0)
 
 
 def _fits_one_channel(call: KernelCall) -> bool:
@@ -440,9 +472,10 @@ _DEPTHWISE = tuple(
         _DEPTHWISE_HEADER,
         "mve",
         applies,
-        prepare,
+        functools.partial(prepare, memory=memory),
         rank,
         _DEPTHWISE_STRUCT,
+        levels=levels,
         overlap=overlap.bands_of_rows(lines),
     )
     for name, applies, prepare, rank, lines in (
@@ -450,6 +483,7 @@ _DEPTHWISE = tuple(
         ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
         ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
     )
+    for memory, levels in ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY))
 ) + (
     Variant(
         "depthwise_conv2d_s8",

@@ -41,6 +41,7 @@ from mcugen.lowering.variant import Variant
 _MAX_RIGHT_SHIFT = 22
 _LARGEST_SUM = 2**30
 _TAP_BYTES = 16
+_PIXELS = 6
 _INT16_SUMS = 257  # bytes whose sum always fits 16 bits
 _FEW_CHANNELS = 20  # of a fully connected layer, where groups of four save filling up to eight
 
@@ -115,6 +116,7 @@ def _small_window_of_quads(call: KernelCall) -> bool:
 _CONV, _CONV_STRUCT = "v7m/conv2d_s8.h", "mcugen_lanes_conv_params"
 _DENSE, _DENSE_STRUCT = "v7m/fully_connected_s8.h", "mcugen_v7m_fully_connected_params"
 _TILES = overlap.convolution_tiles(_PIXELS, again=True)
+_GROUPS = overlap.rows_in_groups(lambda call: int(call.param("group")))
 
 V7M_VARIANTS: tuple[Variant, ...] = (
     Variant(
@@ -123,7 +125,7 @@ V7M_VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "conv2d_s8", "v7m_one_pixel", _DENSE, "v7m",
-        applies=is_one_pixel, prepare=prepare_one_pixel, rank=7, struct=_DENSE_STRUCT,
+        applies=is_one_pixel, prepare=prepare_one_pixel, rank=7, struct=_DENSE_STRUCT, overlap=_GROUPS,
     ),
     Variant(
         "depthwise_conv2d_s8", "v7m_one_channel", _CONV, "v7m",
@@ -136,8 +138,7 @@ V7M_VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "fully_connected_s8", "v7m", _DENSE, "v7m",
-        prepare=prepare_fully_connected, rank=6, struct=_DENSE_STRUCT,
-        overlap=overlap.rows_in_groups(lambda call: int(call.param("group"))),
+        prepare=prepare_fully_connected, rank=6, struct=_DENSE_STRUCT, overlap=_GROUPS,
     ),
     Variant(
         "fully_connected_s8", "v7m_rows", _CONV, "v7m",

@@ -370,8 +370,9 @@ def in_bands(reads: IntArray, written: IntArray, input_bytes: int, channels: Cha
     missing = np.maximum(channels.count - first - channels.group, 0) * channels.multiplier
     by_group = np.where(reads[:, None] < NEVER, reads[:, None] + first[None, :], NEVER)
     ends = written[:, None] - missing[None, :]
-    order = "F" if channels.outermost else "C"
-    distance = safe_distance(by_group.flatten(order), ends.flatten(order), input_bytes)
+    if channels.outermost:
+        by_group, ends = by_group.T, ends.T
+    distance = safe_distance(by_group.reshape(-1), ends.reshape(-1), input_bytes)
     everywhere = (Sharing(distance),) if distance < written.max() else ()
     if len(first) == 1 or channels.multiplier > 1:
         return everywhere
@@ -391,7 +392,7 @@ def bands_of_rows(lines: int) -> OverlapRule:
         starts, ends = _bands_of(call.param("out_h"), call.param("band"), lines)
         reads = np.array([first[s:e].min() for s, e in zip(starts, ends, strict=True)], dtype=np.int64)
         if call.param("ahead"):
-            reads = np.append(reads[1:], NEVER)
+            reads = np.append([reads[:2].min()], np.append(reads[2:], NEVER)[: len(reads) - 1])
         row_bytes = call.param("out_w") * call.param("out_c")
         written = (np.array(ends, dtype=np.int64) - 1) * call.param("out_pitch") + row_bytes
         size = (call.param("in_h") - 1) * call.param("in_pitch") + call.param("in_w") * call.param("in_c")

@@ -9,10 +9,12 @@
  * around at 32 bits, which is right as long as 4 x convolution fits.
  *
  * Four tiles at a time: their transformed values stand in scratch memory as [pair of channels][slot][tile]
- * int16 pairs, the channels of four in the order 0 2, 1 3. A slot is one of the 16 elements, ordered so that
- * the first half of the output transform happens in the accumulators: slot 4 j + n is element (i, j) with i =
- * 1, 2, 0, 3; the filters of i = 3 are negated. Filters: [pair of outputs][slot][pair of channels][2
- * outputs].
+ * int16 pairs. A slot is one of the 16 elements, ordered so that the first half of the output transform
+ * happens in the accumulators: slot 4 j + n is element (i, j) with i = 1, 2, 0, 3; the filters of i = 3 are
+ * negated. Filters: [pair of outputs][slot][pair of channels][2 outputs].
+ *
+ * Words of four channels are expanded to the pairs 0 2 and 1 3. All words after a pixel's first are those
+ * that end with its last channel; if the second shares channels with the first, it has filters of 0 for them.
  */
 #ifndef MCUGEN_DSP_WINOGRAD_S8_H
 #define MCUGEN_DSP_WINOGRAD_S8_H
@@ -23,11 +25,13 @@
 #include "../common/compiler.h"
 #include "arith.h"
 
-/* in_c is a multiple of 4. The requantization table has three words per channel. */
+/* in_c is at least 4; words: of four channels, in a pixel. The requantization table has three words per
+ * channel. */
 typedef struct {
     int32_t in_h, in_w, in_c;
     int32_t out_h, out_w, out_c;
     int32_t pad_top, pad_left;
+    int32_t words;
     int32_t zero_point;
     int32_t rounding, out_offset;
     int32_t act_min, act_max;
@@ -106,7 +110,7 @@ typedef struct {
     MCUGEN_DSP_TILE_STORE(3, at, r6, r7, r8, r9)
 
 /* Transforms a tile (B' d B). x: where its values go; pixels: the addresses of the ends of its 16 pixels, row by
- * row; channels: how many, a multiple of 4. */
+ * row; channels: how many, at least 4. */
 MCUGEN_DSP_SHARED __attribute__((naked)) void
 mcugen_dsp_transform_tile(MCUGEN_DSP_PARAM int32_t *x, MCUGEN_DSP_PARAM const int8_t *const *pixels,
                           MCUGEN_DSP_PARAM int32_t channels)
@@ -121,7 +125,8 @@ mcugen_dsp_transform_tile(MCUGEN_DSP_PARAM int32_t *x, MCUGEN_DSP_PARAM const in
                    "1:                      \n" MCUGEN_DSP_TILE_CHANNELS("", 0)
                                                 MCUGEN_DSP_TILE_CHANNELS(", ror #8", 256)
                    "add    r0, r0, #512     \n"
-                   "adds   r1, r1, #4       \n"
+                   "add    r1, r1, #4       \n"
+                   "bics   r1, r1, #3       \n"
                    "bne    1b               \n"
                    "add    sp, #64          \n"
                    "pop    {r4-r11, pc}     \n");
@@ -305,8 +310,8 @@ MCUGEN_KERNEL void mcugen_dsp_finish_tiles(const mcugen_dsp_winograd_params *p, 
     const mcugen_dsp_output o = {p->rounding, p->out_offset, p->act_min, p->act_max};
     for (int32_t channel = 0; channel < p->out_c; channel++) {
         if (channel % 2 == 0) {
-            mcugen_dsp_multiply_tiles(x, weights, results, p->in_c / 2);
-            weights += p->in_c * MCUGEN_DSP_TILE_FILTER_BYTES;
+            mcugen_dsp_multiply_tiles(x, weights, results, 2 * p->words);
+            weights += 4 * p->words * MCUGEN_DSP_TILE_FILTER_BYTES;
         }
         const int32_t row[3] = {requant[0], requant[1], requant[2]};
         const int32_t *const sums = results + channel % 2 * MCUGEN_DSP_TILES;
@@ -345,7 +350,7 @@ MCUGEN_KERNEL void mcugen_conv2d_s8_dsp_winograd(const mcugen_dsp_winograd_param
                                                  int8_t *output, void *scratch)
 {
     int32_t *const x = scratch;
-    int32_t *const results = x + p->in_c / 2 * MCUGEN_DSP_TILE_PAIR_WORDS;
+    int32_t *const results = x + 2 * p->words * MCUGEN_DSP_TILE_PAIR_WORDS;
     int8_t *const outside = (int8_t *)(results + MCUGEN_DSP_TILE_SUMS * MCUGEN_DSP_TILE_RESULTS);
     mcugen_dsp_tile tiles[MCUGEN_DSP_TILES];
     int32_t filled = 0;

@@ -55,7 +55,7 @@ enum { MCUGEN_V6M_CHANNELS = 2 };
 MCUGEN_KERNEL void mcugen_v6m_dot(mcugen_lanes *s, const uint32_t *x, const uint8_t *w, int32_t chunk)
 {
     const uint32_t *const end = x + 2 * chunk;
-#ifdef __thumb__
+#ifdef MCUGEN_V6M_HAS_HIGH_REGISTERS
     uint32_t u;
     uint32_t v;
     register uint32_t a __asm("r8") = s[0].first;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../common/compiler.h"
+#include "lanes.h"
 #include "requantize.h"
 
 enum { MCUGEN_V6M_QUAD = 4 };
@@ -57,7 +58,7 @@ typedef struct {
 MCUGEN_KERNEL void mcugen_v6m_products(uint32_t *sums, const int32_t *x, const uint8_t *w, int32_t taps)
 {
     const int32_t *const end = x + taps;
-#ifdef __thumb__
+#ifdef MCUGEN_V6M_HAS_HIGH_REGISTERS
     uint32_t u;
     register uint32_t a __asm("r8") = sums[0];
     register uint32_t b __asm("r9") = sums[1];

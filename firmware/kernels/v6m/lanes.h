@@ -13,6 +13,12 @@
 
 #include "../common/compiler.h"
 
+/* GCC keeps r8 to r11 from functions for Armv6-M that are optimised for size, so there the parts in assembly
+ * are plain C. */
+#if defined(__thumb__) && (defined(__thumb2__) || !defined(__OPTIMIZE_SIZE__))
+#define MCUGEN_V6M_HAS_HIGH_REGISTERS
+#endif
+
 enum { MCUGEN_LANES = 3, MCUGEN_LANE_BITS = 21, MCUGEN_LANE_REST = 10 };
 
 typedef struct {
@@ -58,7 +64,7 @@ MCUGEN_KERNEL mcugen_lanes mcugen_lanes_multiply_add(mcugen_lanes lanes, int32_t
     return lanes;
 }
 
-#if defined(__thumb__) && !defined(__thumb2__)
+#if defined(MCUGEN_V6M_HAS_HIGH_REGISTERS) && !defined(__thumb2__)
 /* One value of three pixels, to words next to each other: 12 instructions with the sums. */
 #define MCUGEN_LANES_FILL_ONE                                                                                \
     "ldrb  r4, [%[a]]            \n"                                                                         \
@@ -98,7 +104,7 @@ MCUGEN_KERNEL mcugen_lanes mcugen_lanes_fill(uint32_t *to, int32_t step, const i
                                              const int8_t *c, int32_t spacing, int32_t count,
                                              mcugen_lanes sums)
 {
-#if defined(__thumb__) && !defined(__thumb2__)
+#if defined(MCUGEN_V6M_HAS_HIGH_REGISTERS) && !defined(__thumb2__)
     if (step == 2 && count > 0) {
         return mcugen_lanes_fill_pairs(to, a, b, c, spacing, count, sums);
     }

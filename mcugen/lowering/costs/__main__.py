@@ -23,6 +23,7 @@ from mcugen.ir import Array
 from mcugen.lowering.choice import Rules, candidates, contenders
 from mcugen.lowering.costs import FOLDER, Model, features, load_table
 from mcugen.lowering.costs.layers import layers
+from mcugen.lowering.variant import LEVELS
 from mcugen.measure import Sample, measure
 
 BOARDS = ("mps2-m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
@@ -50,8 +51,8 @@ def main() -> None:
 
 def fitted(board: Board, kernels: Sequence[str] | None, cmsis_nn: str | None) -> dict[str, Model]:
     """The models of the contenders for the layers, by C function."""
-    rules = Rules(board.instruction_class, "auto", "speed", has_cmsis_nn=bool(cmsis_nn))
-    samples = [sample for sample in _samples(rules) if not kernels or sample.contract.kernel in kernels]
+    levels = [Rules(board.instruction_class, "auto", level, bool(cmsis_nn)) for level in LEVELS]
+    samples = [sample for sample in _samples(levels) if not kernels or sample.contract.kernel in kernels]
     counts = measure(samples, board, "speed", cmsis_nn)
     groups: dict[str, list[tuple[dict[str, float], int]]] = {}
     for sample, count in zip(samples, counts, strict=True):
@@ -59,11 +60,13 @@ def fitted(board: Board, kernels: Sequence[str] | None, cmsis_nn: str | None) ->
     return {function: fit(rows) for function, rows in groups.items() if len(rows) >= _FEWEST}
 
 
-def _samples(rules: Rules) -> Iterator[Sample]:
+def _samples(levels: Sequence[Rules]) -> Iterator[Sample]:
+    """Every layer with all that any level would consider for it."""
     for layer in layers():
         for index, call in enumerate(layer.op.lower(layer.tensors)):
-            for variant in contenders(candidates(call, rules)):
-                yield Sample(layer.op, layer.tensors, index, variant)
+            found = [v for rules in levels for v in contenders(candidates(call, rules))]
+            distinct = [v for i, v in enumerate(found) if v not in found[:i]]
+            yield from (Sample(layer.op, layer.tensors, index, variant) for variant in distinct)
 
 
 def fit(rows: Sequence[tuple[dict[str, float], int]]) -> Model:
