@@ -154,7 +154,7 @@ def known_costs(
     """What kernels are chosen by: measurements with ``tune``, the core's table for "auto", else nothing."""
     if options.tune:
         return measured_costs(graph, board, rules, options.cmsis_nn, progress)
-    return table_costs(board.core) if options.kernels == "auto" else None
+    return table_costs(board.twin().core) if options.kernels == "auto" else None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Explanation:
 def explain(compiled: Compiled, options: CompileOptions, *, measure: bool = True) -> Explanation:
     """The layers of a compiled model; with ``measure`` they are run. Raises ToolError."""
     program, board = compiled.program, compiled.board
-    costs = table_costs(board.core)
+    costs = table_costs(board.twin().core)
     # A board's table knows CMSIS-NN whether or not it is here.
     rules = Rules(program.instruction_class, "auto", program.optimize, has_cmsis_nn=True)
     steps = [step for step in program.steps if step.calls]
@@ -141,7 +141,7 @@ def trades(compiled: Compiled) -> tuple[Trade, ...]:
         rules = Rules(program.instruction_class, program.kernels, level, program.uses_cmsis_nn)
         other = program if level == program.optimize else lower(program.graph, rules)
         found.append(
-            Trade(level, _functions(other), _constants(other), _expected(other, compiled.board.core))
+            Trade(level, _functions(other), _constants(other), _expected(other, compiled.board.twin().core))
         )
     return tuple(found)
 

@@ -45,7 +45,9 @@ def tasks() -> list[Task]:
     digits = ROOT / "examples" / "digits"
     test = np.load(digits / "test.npz")
     calibration = np.load(digits / "calibration.npz")["image"]
-    found = [Task("digits", digits / "digits.onnx", calibration, test["image"], test["label"].astype(np.int64))]
+    found = [
+        Task("digits", digits / "digits.onnx", calibration, test["image"], test["label"].astype(np.int64))
+    ]
     samples, onnx = ZOO / "mlperf_tiny" / "samples", ZOO / "onnx" / "mlperf_tiny"
     if not samples.is_dir():
         print(f"no model zoo at MCUGEN_ZOO ({ZOO.name}): digits only")

@@ -30,7 +30,9 @@ def main() -> None:
     current = README.read_text(encoding="utf-8")
     wanted = updated(current)
     if "--check" in sys.argv:
-        sys.exit(0 if current == wanted else "README.md shows an old demonstration: python tools/update_readme.py")
+        sys.exit(
+            0 if current == wanted else "README.md shows an old demonstration: python tools/update_readme.py"
+        )
     README.write_text(wanted, encoding="utf-8")
 
 

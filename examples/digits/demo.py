@@ -68,8 +68,12 @@ def main() -> None:
     scores = np.array(summary["outputs"]["digit"]).reshape(len(images), -1)
     show_digits(images, labels, scores)
     print(f"float accuracy   {float_accuracy(images, labels):.1%}   ONNX Runtime, {len(images)} images")
-    print(f"int8 accuracy    {np.mean(scores.argmax(axis=1) == labels):.1%}   on the device code, the same images")
-    print(f"instructions     {summary['instructions']:,} per inference; {summary['stack_bytes']} bytes of stack")
+    print(
+        f"int8 accuracy    {np.mean(scores.argmax(axis=1) == labels):.1%}   on the device code, the same images"
+    )
+    print(
+        f"instructions     {summary['instructions']:,} per inference; {summary['stack_bytes']} bytes of stack"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 /*
  * Runs a generated model on cases from a file: what `mcugen run`, `verify` and `bench` build around it.
  *
- * MODEL (its name) and MODEL_HEADER come from the command line. Reads runner_input.bin: three words (number of
- * cases, 1 to reset the state before each case, 1 to write every layer's result), then the inputs of each case.
- * Writes runner_output.bin: the outputs of each case; with hooks runner_trace.bin: the layers' results. Prints one
- * "key value" line per figure: ticks of the last case, ticks of each of its layers, bytes of stack.
+ * MODEL (its name) and MODEL_HEADER come from the command line. Reads runner_input.bin: three words (number
+ * of cases, 1 to reset the state before each case, 1 to write every layer's result), then the inputs of each
+ * case. Writes runner_output.bin: the outputs of each case; with hooks runner_trace.bin: the layers' results.
+ * Prints one "key value" line per figure: ticks of the last case, ticks of each of its layers, bytes of
+ * stack.
  */
 #include <mcugen_rt.h>
 

@@ -109,7 +109,9 @@ class _Emitter:
             base = f"{group[0].kernel}_{group[0].label}"
             if len({call.params for call in group}) > 1:
                 base = group[0].function.removeprefix("mcugen_")
-            functions[key] = LayerFunction.of(_unused(c.identifier(base), used), group, self._arguments(group[0]))
+            functions[key] = LayerFunction.of(
+                _unused(c.identifier(base), used), group, self._arguments(group[0])
+            )
         return functions
 
     def _arguments(self, call: KernelCall) -> list[Argument]:

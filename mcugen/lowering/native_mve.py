@@ -344,7 +344,7 @@ def _depthwise_call(
         ahead=ahead, in_pitch=in_pitch, out_pitch=out_pitch,
     ).replace(
         constants=(filters,),
-        scratch=(1 + ahead) * band * row_bytes + (64 if call.param("in_c") % _LANES else 0),
+        scratch=(1 + ahead) * (band * row_bytes + (64 if call.param("in_c") % _LANES else 0)),
     )  # fmt: skip
 
 

@@ -48,7 +48,9 @@ def requantize_multiplier(real: float) -> tuple[int, int]:
     """(multiplier, shift) for a requantization. Raises ValueError where the left shift would not fit 32 bits."""
     multiplier, shift = fx.quantize_multiplier(real)
     if shift > MAX_LEFT_SHIFT:
-        raise ValueError(f"the scales are too far apart: their ratio {real:.3g} must be below 2**{MAX_LEFT_SHIFT}")
+        raise ValueError(
+            f"the scales are too far apart: their ratio {real:.3g} must be below 2**{MAX_LEFT_SHIFT}"
+        )
     return multiplier, shift
 
 
@@ -133,7 +135,11 @@ def constant_int32_bias(index: int) -> Constraint:
         bias = optional(t, op, index)
         if bias is None:
             return True
-        return bias.data is not None and bias.dtype is DType.INT32 and bias.elements == t[op.outputs[0]].shape[-1]
+        return (
+            bias.data is not None
+            and bias.dtype is DType.INT32
+            and bias.elements == t[op.outputs[0]].shape[-1]
+        )
 
     return Constraint("the bias is absent or constant int32 with one value per output channel", holds)
 

@@ -25,7 +25,9 @@ def mcugen(tmp_path: Path) -> Run:
     def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mcugen", *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
 
     return run
 
@@ -66,7 +68,9 @@ def test_random_calibration_is_marked(mcugen: Run) -> None:
 
 
 def test_nothing_is_left_when_a_build_fails(mcugen: Run, tmp_path: Path) -> None:
-    result = mcugen("build", MODEL, "--calibration", CALIBRATION, env={"MCUGEN_TOOLCHAIN": "/nonexistent/arm-"})
+    result = mcugen(
+        "build", MODEL, "--calibration", CALIBRATION, env={"MCUGEN_TOOLCHAIN": "/nonexistent/arm-"}
+    )
     fails(result, 6, "hint")
     assert list(tmp_path.iterdir()) == []
 
@@ -93,7 +97,11 @@ def test_out_is_a_file(mcugen: Run, tmp_path: Path) -> None:
 
 
 def test_unwritable_folder(mcugen: Run) -> None:
-    fails(mcugen("build", MODEL, "--calibration", CALIBRATION, "--out", "/proc/nowhere/project"), 2, "cannot write")
+    fails(
+        mcugen("build", MODEL, "--calibration", CALIBRATION, "--out", "/proc/nowhere/project"),
+        2,
+        "cannot write",
+    )
 
 
 def test_unknown_board_offers_close_names(mcugen: Run) -> None:

@@ -18,7 +18,11 @@ def test_readme_shows_the_demonstration() -> None:
     if "12.2" not in find_toolchain().version:
         pytest.skip("README.md shows the sizes that GCC 12.2 gives; this is another compiler")
     result = subprocess.run(
-        [sys.executable, "tools/update_readme.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "tools/update_readme.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
 

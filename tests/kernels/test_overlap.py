@@ -86,7 +86,9 @@ def test_overlapped_equals_apart(variant: Variant, platform_name: str, tmp_path:
 
 
 @pytest.mark.parametrize(("variant", "platform_name"), params(SPECIALISED))
-def test_overlapped_equals_apart_when_specialised(variant: Variant, platform_name: str, tmp_path: Path) -> None:
+def test_overlapped_equals_apart_when_specialised(
+    variant: Variant, platform_name: str, tmp_path: Path
+) -> None:
     check(variant, platform_name, tmp_path, single_calls(variant, 6, SEED), literals=True)
 
 

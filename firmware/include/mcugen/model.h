@@ -22,8 +22,8 @@ typedef enum {
     MCUGEN_FLOAT32 = 4,
 } mcugen_dtype;
 
-/* An input or output. The real value of a quantized element q is scale * (q - zero_point); scale is 0 where the
- * elements are not quantized. */
+/* An input or output. The real value of a quantized element q is scale * (q - zero_point); scale is 0 where
+ * the elements are not quantized. */
 typedef struct {
     const char *name;
     mcugen_dtype dtype;

@@ -2,8 +2,8 @@
  * Fully connected layer on the DSP extension, for one or two rows (more are columns of matmul.h).
  *
  * A row is expanded to int16 once, (x0,x2) (x1,x3) for each block of four values, or, which takes no memory,
- * each time it is read. Weights are packed as in matmul.h, but for two pairs of channels at a time; a block of
- * such a quad is 16 bytes: the lanes for (x0,x2) and (x1,x3) of the first pair, then of the second.
+ * each time it is read. Weights are packed as in matmul.h, but for two pairs of channels at a time; a block
+ * of such a quad is 16 bytes: the lanes for (x0,x2) and (x1,x3) of the first pair, then of the second.
  */
 #ifndef MCUGEN_DSP_FULLY_CONNECTED_S8_H
 #define MCUGEN_DSP_FULLY_CONNECTED_S8_H

@@ -28,8 +28,8 @@
  *
  * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset
  * folded in), multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from
- * the first word of a window. Scratch: (1 + ahead) * band * quads of a window * columns * depth * 4 bytes,
- * and 64 if in_c is no multiple of 16.
+ * the first word of a window. Scratch: for each of 1 + ahead bands, band * quads of a window * columns *
+ * depth * 4 bytes, and 64 if in_c is no multiple of 16.
  */
 typedef struct {
     int32_t in_h, in_w, in_c;
@@ -566,7 +566,8 @@ MCUGEN_KERNEL void mcugen_mve_run_bands(const mcugen_depthwise_conv2d_s8_mve_par
                                         const int8_t *filters, int8_t *output, int8_t *quads)
 {
     const int32_t pitch = 4 * ((plan->window_rows + 3) / 4) * p->columns * p->depth;
-    const int32_t other = p->ahead * p->band * pitch; /* from one band's words to the next one's */
+    const int32_t excess = p->in_c % 16 ? 64 : 0; /* may be written behind the words of a band */
+    const int32_t other = p->ahead * (p->band * pitch + excess);
     for (int32_t c = 0; c < p->in_c; c += p->depth) {
         const int8_t *const own_filters = filters + c * p->multiplier * plan->filter_bytes;
         mcugen_mve_rows band = mcugen_mve_band_from(p, 0, plan->lines);
