@@ -1,6 +1,6 @@
 """Every kernel variant gives the reference's bytes on random cases, on every kind of core it runs on.
 
-MCUGEN_CASES: cases per variant, shared out over its platforms with a seed each (default 2000); MCUGEN_SEED: where
+MCUGEN_CASES: cases per variant, shared out over its platforms with a seed each (default 600); MCUGEN_SEED: where
 they start (default 1).
 """
 
@@ -17,7 +17,7 @@ from mcugen.lowering import native
 from mcugen.lowering.variant import Variant
 from tests.kernels import cases, matrix, runner
 
-CASES = int(os.environ.get("MCUGEN_CASES", "2000"))
+CASES = int(os.environ.get("MCUGEN_CASES", "600"))
 # Specialised for literal parameters, as in generated code, every case is compiled.
 SPECIALISED = 6
 SEED = int(os.environ.get("MCUGEN_SEED", "1"))

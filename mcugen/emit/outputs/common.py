@@ -20,7 +20,7 @@ _BOUNDS = {
 }
 
 # The folders of kernels that any C11 compiler takes.
-_PORTABLE_KERNELS = frozenset({"scalar", "cmsis_nn"})
+_PORTABLE_KERNELS = frozenset({"scalar", "v6m", "v7m", "cmsis_nn"})
 
 
 def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
