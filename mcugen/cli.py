@@ -131,6 +131,10 @@ OptimizeOpt = Annotated[
 TuneOpt = Annotated[
     bool, typer.Option("--tune", help="Measure the kernels of every layer in the emulator and take the best.")
 ]
+OverlapOpt = Annotated[
+    bool,
+    typer.Option("--overlap/--no-overlap", help="Outputs of layers may take the place of their inputs."),
+]
 CalibrationOpt = Annotated[
     Optional[str],
     typer.Option(
@@ -185,11 +189,15 @@ def _options(
 
 
 def _chosen_by(
-    options: CompileOptions, optimize: str, tune: bool = False, cmsis_nn: str | None = None
+    options: CompileOptions,
+    optimize: str,
+    tune: bool = False,
+    cmsis_nn: str | None = None,
+    overlap: bool = True,
 ) -> CompileOptions:
-    """The options with what kernels are chosen by."""
+    """The options with what kernels are chosen by, and whether they may overlap inputs and outputs."""
     level = _choice("--optimize", optimize, LEVELS)
-    return replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn)
+    return replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn, overlap=overlap)
 
 
 def _rewritten_by(options: CompileOptions, output: str, disabled: list[str] | None) -> CompileOptions:
@@ -231,6 +239,7 @@ def build(
     optimize: OptimizeOpt = "balanced",
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
+    overlap: OverlapOpt = True,
     name: Annotated[
         Optional[str],
         typer.Option(
@@ -262,7 +271,7 @@ def build(
     target = load_board(board)
     kind = _choice("--project", project, tuple(OUTPUTS))
     options = _options(kernels, calibration, observer, io, shape, name, dump, io_memory)
-    options = _rewritten_by(_chosen_by(options, optimize, tune, cmsis_nn), output, disable_pass)
+    options = _rewritten_by(_chosen_by(options, optimize, tune, cmsis_nn, overlap), output, disable_pass)
     if out is not None:
         check_target(out, force)
     settings = _BuildSettings(kind, out, name, force, compile_it, cmsis_nn)
@@ -371,6 +380,7 @@ def verify(
     optimize: OptimizeOpt = "balanced",
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
+    overlap: OverlapOpt = True,
     calibration: CalibrationOpt = None,
     observer: ObserverOpt = "minmax",
     io: IoOpt = "model",
@@ -386,7 +396,7 @@ def verify(
     """Compare firmware in the emulator with the reference, byte for byte."""
     screen = Screen(as_json, quiet, verbose)
     options = _options(kernels, calibration, observer, io, shape)
-    options = _chosen_by(options, optimize, tune, cmsis_nn)
+    options = _chosen_by(options, optimize, tune, cmsis_nn, overlap)
     boards = [load_board(name).name if not name.endswith(".toml") else name for name in board or ["nrf52"]]
     files = _model_files(models)
     work = [
@@ -555,6 +565,7 @@ def bench(
     ] = None,
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
+    overlap: OverlapOpt = True,
     calibration: CalibrationOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
     cycles: Annotated[
@@ -572,7 +583,7 @@ def bench(
         benching.BenchJob(
             file,
             name,
-            _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn),
+            _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn, overlap),
             cmsis_nn,
             cycles=cycles,
         )

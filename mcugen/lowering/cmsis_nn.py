@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mcugen import fixedpoint as fx
+from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
 from mcugen.lowering.variant import InstructionClass, Variant
 
@@ -427,8 +428,8 @@ def _of_class(instruction_class: InstructionClass) -> tuple[Variant, ...]:
 
 _ALL_CORES = (
     Variant("depthwise_conv2d_s8", "cmsis_nn_basic", _DEPTHWISE, "scalar", _dims_fit),
-    Variant("add_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense),
-    Variant("mul_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense),
+    Variant("add_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense, overlap=overlap.broadcast),
+    Variant("mul_s8", "cmsis_nn", _ELEMENTWISE, "scalar", _runs_are_dense, overlap=overlap.broadcast),
     Variant("max_pool_s8", "cmsis_nn", _POOL, "scalar", _pool_applies),
     Variant("softmax_s8", "cmsis_nn", _SOFTMAX, "scalar", _softmax_applies, _without_table),
     Variant("softmax_s8_s16", "cmsis_nn", _SOFTMAX, "scalar", _softmax_applies, _without_table),

@@ -484,7 +484,7 @@ V6M_VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "conv2d_s8", "v6m_one_pixel", _DENSE, "v6m",
-        applies=is_one_pixel, prepare=prepare_one_pixel, rank=4, struct=_DENSE_STRUCT,
+        applies=is_one_pixel, prepare=prepare_one_pixel, rank=4, struct=_DENSE_STRUCT, overlap=overlap.rows_copied,
     ),
     Variant(
         "depthwise_conv2d_s8", "v6m_one_channel", _CONV, "v6m",

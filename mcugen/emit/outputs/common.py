@@ -74,7 +74,7 @@ def is_portable(compiled: Compiled) -> bool:
     program = compiled.program
     classes = {call.header.partition("/")[0] for call in program.calls}
     return classes <= _PORTABLE_KERNELS and not (
-        program.uses_cmsis_nn and program.instruction_class != "scalar"
+        program.uses_cmsis_nn and program.instruction_class in ("dsp", "mve")
     )
 
 
