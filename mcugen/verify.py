@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -218,7 +219,6 @@ def _remark(cells: Sequence[Outcome]) -> str:
 
 
 def _reason(line: str) -> str:
-    """A line of an error without the file and without what names a single node."""
-    operator, _, reason = line.rpartition(": ")
-    kind = operator.rpartition(": ")[2].partition(" #")[0]
-    return f"{kind}: {reason}" if kind else reason
+    """A line of an error without the file and without what names and describes a single node."""
+    match = re.search(r"(\S+(?: '[^']*')?) #\d+ '[^']*': (?:needed: )?([^;]*)", line)
+    return f"{match[1]}: {match[2]}" if match else line.partition(": ")[2] or line

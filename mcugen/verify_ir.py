@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mcugen.errors import UnsupportedModelError
 from mcugen.ir import Graph, Op
 
@@ -72,4 +74,9 @@ def _problems(graph: Graph, op: Op) -> list[str]:
 
 
 def _found(graph: Graph, op: Op) -> str:
-    return ", ".join(str(graph.tensors[n]) for n in (*op.inputs, *op.outputs) if n)
+    """What the node has, without names, which can be very long."""
+
+    def described(names: Iterable[str]) -> str:
+        return ", ".join(str(graph.tensors[n].replace(name="")).removeprefix(": ") for n in names if n)
+
+    return f"{described(op.inputs)} -> {described(op.outputs)}"

@@ -256,9 +256,26 @@ def depthwise_of(r: Random, w: Window) -> Case:
     return _weighted(r, DepthwiseConv2D, w, (1, *w.kernel, w.out_c), 3, math.prod(w.kernel))
 
 
+def _long_window(r: Random) -> Window:
+    """An image so long or high that kernels cut it into bands, with enough channels for several groups of them."""
+    long, short = r.randint(20, 70), r.randint(2, 10) if chance(r, 0.8) else r.randint(16, 24)
+    in_h, in_w = (short, long) if chance(r, 0.6) else (long, short)
+    choices = (5, 6, 8, 12, 20, 32, 32, 48) if short < 6 else (5, 8, 12) if short < 16 else (2, 3, 5)
+    in_c = r.choice(choices)
+    kernel = (3, 3) if chance(r, 0.7) else (r.randint(1, 3), r.randint(1, 6))
+    stride = r.choice(((1, 1), (1, 1), (2, 2), (1, 2)))
+    w = Window(in_h, in_w, in_c, in_c, kernel, stride)
+    rows, columns = (_padding(r, n, k, s) for n, k, s in zip((in_h, in_w), w.reach, stride, strict=True))
+    return dataclasses.replace(w, padding=(*rows, *columns))
+
+
 def _depthwise(r: Random) -> Case:
+    if chance(r, 0.12):
+        return depthwise_of(r, _long_window(r))
     w = draw_window(r, pointwise=0.03, dilated=0.15, cost=lambda w: 3 * w.macs // w.out_c)
-    multiplier = 1 if chance(r, 0.75) else r.randint(2, 8)
+    if chance(r, 0.06):
+        w = dataclasses.replace(w, in_c=1)
+    multiplier = 1 if chance(r, 0.75) and w.in_c > 1 else r.randint(2, 8)
     return depthwise_of(r, dataclasses.replace(w, out_c=w.in_c * multiplier))
 
 

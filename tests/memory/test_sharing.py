@@ -31,9 +31,9 @@ def _step(op: Op, sharings: tuple[Sharing, ...]) -> Step:
     return Step(op, (KernelCall("k", (), op.inputs, op.outputs),), ("",), (own,))
 
 
-def allowed(made: Program, **options: bool) -> set[tuple[str, str]]:
+def allowed(made: Program, overlap: bool = True) -> set[tuple[str, str]]:
     """(output, input) of all pairs that may overlap."""
-    return {(o.b, o.a) for o in memory_problem(made, **options).overlaps}
+    return {(o.b, o.a) for o in memory_problem(made, overlap=overlap).overlaps}
 
 
 SIZES = dict.fromkeys(("x", "a", "b", "c"), 64)

@@ -4,13 +4,14 @@
  * The file "cases.bin" holds little-endian 32-bit words: 1 to announce every case on the output else 0, the
  * number of cases, then per case its size in words and that many words:
  *
- *   buffers, calls,
- *   per buffer: kind, bytes, misalignment, then its contents padded to words (inputs: 1 copy, states: before
- *     and after, outputs: after, scratch: none),
- *   per call: bytes of parameters, arguments, parameters padded to words, per argument the index of its buffer
- *     and where in it the argument starts.
+ *   buffers, calls;
+ *   per buffer: kind, bytes, misalignment, then its contents padded to words
+ *   (inputs: 1 copy, states: before and after, outputs: after, scratch: none);
+ *   per call: bytes of parameters, arguments, parameters padded to words,
+ *   per argument the index of its buffer and where in it the argument starts.
  *
- * An output that overlaps an input is a state: before it holds the input, afterwards the output above the rest.
+ * An output that overlaps an input is a state: before it holds the input, afterwards the output
+ * above the rest.
  */
 #ifndef DRIVER_H
 #define DRIVER_H
