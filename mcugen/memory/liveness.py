@@ -92,11 +92,10 @@ def memory_problem(program: Program, outside: Collection[str] = (), overlap: boo
     survive from one inference to the next.
     """
     graph, steps = program.graph, program.steps
-    lives = _lifetimes(program)
+    lives = {name: life for name, life in _lifetimes(program).items() if name not in outside}
     buffers = [
         Buffer(name, max(graph.tensors[name].bytes, 1), start, end, ALIGNMENT)
         for name, (start, end) in lives.items()
-        if name not in outside
     ]
     for t, step in enumerate(steps):
         scratch = max((call.scratch or 0 for call in step.calls), default=0)
@@ -104,7 +103,7 @@ def memory_problem(program: Program, outside: Collection[str] = (), overlap: boo
             buffers.append(Buffer(f"{_SCRATCH}{t}", scratch, t, t + 1, ALIGNMENT))
     if not overlap:
         return Problem(tuple(buffers))
-    kept = {*outside, *_kept_buffers(graph)}
+    kept = _kept_buffers(graph)
     overlaps = [o for t, step in enumerate(steps) for o in _step_overlaps(program, step, t, lives, kept)]
     return Problem(tuple(buffers), tuple(overlaps))
 
