@@ -19,6 +19,7 @@ A board is one TOML file, shipped in ``boards/`` or given by the user as a path:
     weights = "flash"              # constants of models
     data = "ram"                   # variables and stack
     arena = "ram"                  # activations
+    arenas = ["ram", "ccm"]        # optional: memories that --regions auto may use for them; default the arena's
     stack_bytes = 4096
 
     [[memory]]
@@ -28,6 +29,7 @@ A board is one TOML file, shipped in ``boards/`` or given by the user as a path:
     size = "1M"                    # bytes, or a string with K or M
     wait_states = 5                # optional: what an access costs more than one to zero-wait memory
     alias = 0x00200000             # optional: another address of the same memory
+    setup = "what to do first"     # optional: what a program must do before it uses this memory
     note = "what one should know"  # optional
 
     [emulator]                     # a QEMU machine of its own ...
@@ -37,7 +39,9 @@ A board is one TOML file, shipped in ``boards/`` or given by the user as a path:
     # ... or the board with the same core that has one:
     # twin = "mps2-an386"
 
-``wait_states`` are at the board's highest clock, before caches and prefetch buffers.
+``wait_states`` are clocks of the core at the board's highest clock, before caches and prefetch buffers, the way
+through the buses included. They weigh memories against each other (mcugen/memory/spread.py). A memory that needs
+``setup`` is only used when it is asked for by name (``--regions``), and does not count as the board's RAM.
 """
 
 from __future__ import annotations
@@ -76,6 +80,11 @@ class Core:
     mainline: bool = True
 
 
+# What a region beside variables leaves to them, and what every region leaves to alignment and to the guard patterns
+# of test firmware.
+_VARIABLES = 4096
+_SPARE = 256
+
 _NO_FPU = ("none",)
 _NO_MVE = ("none",)
 
@@ -112,6 +121,7 @@ class Memory:
     wait_states: int = 0
     alias: int | None = None
     note: str = ""
+    setup: str = ""
 
     @property
     def end(self) -> int:
@@ -121,13 +131,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the memories that the parts of a program go to, and the bytes reserved for the stack."""
+    """Names of the memories that the parts of a program go to, and the bytes reserved for the stack.
+
+    arenas: memories that activations may be spread over; the arena's alone when there are none.
+    """
 
     code: str
     weights: str
     data: str
     arena: str
     stack_bytes: int
+    arenas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,14 +192,24 @@ class Board:
 
     @property
     def ram_bytes(self) -> int:
-        """Bytes of all RAM regions together."""
-        return sum(memory.size for memory in self.memories if memory.kind == "ram")
+        """Bytes of all RAM regions together that need no set-up."""
+        return sum(m.size for m in self.memories if m.kind == "ram" and not m.setup)
 
     @property
     def arena_bytes(self) -> int:
         """Bytes an arena can have at most: its region, less the stack if that lies there too."""
         stack = self.layout.stack_bytes if self.layout.arena == self.layout.data else 0
         return self.memory(self.layout.arena).size - stack
+
+    @property
+    def arenas(self) -> tuple[str, ...]:
+        """Names of the memories that activations may be spread over."""
+        return self.layout.arenas or (self.layout.arena,)
+
+    def room(self, name: str) -> int:
+        """Bytes of a memory that a region of activations can have: not the stack's, nor some for variables."""
+        taken = self.layout.stack_bytes + _VARIABLES if name == self.layout.data else 0
+        return max(self.memory(name).size - taken - _SPARE, 0)
 
     def twin(self) -> Board:
         """The board whose machine emulates this one: itself, or another with the same core."""
@@ -297,6 +321,12 @@ class _Table:
                 self.fail(key, f"has {value!r}; it needs 32-bit numbers")
         return tuple(values)
 
+    def names(self, key: str) -> tuple[str, ...]:
+        values = self._take(key, list, "a list of names") if key in self._left else []
+        if not all(isinstance(value, str) for value in values):
+            self.fail(key, f"is {values!r}; it needs a list of names")
+        return tuple(values)
+
     def table(self, key: str) -> _Table:
         values = self._take(key, dict, f"a table [{key}]")
         return _Table(values, self._file, f"[{key}] ")
@@ -366,6 +396,7 @@ def _memory(table: _Table) -> Memory:
         wait_states=table.integer("wait_states", 0),
         alias=table.integer("alias") if table.has("alias") else None,
         note=table.text("note", ""),
+        setup=table.text("setup", ""),
     )
 
 
@@ -376,6 +407,7 @@ def _layout(table: _Table) -> Layout:
         data=table.text("data"),
         arena=table.text("arena"),
         stack_bytes=table.size("stack_bytes"),
+        arenas=table.names("arenas"),
     )
 
 
@@ -411,8 +443,36 @@ def _layout_problem(board: Board) -> str:
         if kinds.get(name) != kind:
             usable = ", ".join(n for n, k in kinds.items() if k == kind) or "none is there"
             return f"[layout] {part}: is '{name}'; it needs the name of a {kind} region: {usable}"
+    if problem := _arenas_problem(board):
+        return problem
     if layout.stack_bytes % 8 or layout.stack_bytes >= board.memory(layout.data).size:
         return "[layout] stack_bytes: needs a multiple of 8 that is smaller than the data region"
+    return ""
+
+
+def _arenas_problem(board: Board) -> str:
+    arenas = board.layout.arenas
+    if len(set(arenas)) != len(arenas):
+        return "[layout] arenas: has a name twice"
+    for name in arenas:
+        memory = next((m for m in board.memories if m.name == name), None)
+        if memory is None or (problem := arena_problem(memory)):
+            usable = ", ".join(m.name for m in board.memories if not arena_problem(m) and not m.setup)
+            reason = "is not a memory of the board" if memory is None else problem
+            return f"[layout] arenas: '{name}' {reason}; usable are {usable}"
+        if memory.setup:
+            return f"[layout] arenas: '{name}' needs setup first, so that it is used by name only"
+    if arenas and board.layout.arena not in arenas:
+        return f"[layout] arenas: needs '{board.layout.arena}', the arena's memory, too"
+    return ""
+
+
+def arena_problem(memory: Memory) -> str:
+    """Why activations cannot lie in a memory, or nothing."""
+    if memory.kind != "ram":
+        return "is not a RAM"
+    if memory.origin == 0:
+        return "starts at address 0, which C takes for no address"
     return ""
 
 

@@ -77,7 +77,7 @@ def test_twins_have_a_machine_and_the_same_instruction_class(name: str) -> None:
 def test_derived_figures() -> None:
     board = load_board("nucleo-h743zi")
     assert board.flash_bytes == 2 * 1024**2
-    assert board.ram_bytes == (64 + 128 + 512 + 128 + 128 + 32 + 64) * 1024
+    assert board.ram_bytes == (64 + 128 + 512 + 64) * 1024
     assert board.arena_bytes == 512 * 1024
     assert load_board("nrf52").arena_bytes == 256 * 1024 - 4096
     assert load_board("corstone-300").flash_bytes == (512 + 16 * 1024) * 1024
