@@ -20,6 +20,7 @@ from mcugen.memory.liveness import external_tensors, plan_memory
 from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
+from mcugen.regions import AUTO, SINGLE, banks_of
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -35,6 +36,7 @@ class CompileOptions:
         means int8 for float files; "int8" or "float32".
     io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
     overlap: outputs may share memory with inputs that are not needed any more.
+    regions: the memories that activations may lie in, see `regions.banks_of`.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
     cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
@@ -52,6 +54,7 @@ class CompileOptions:
     io: str = "model"
     io_in_arena: bool = True
     overlap: bool = True
+    regions: str = SINGLE
     name: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     dump: Path | None = None
@@ -118,7 +121,7 @@ def compile_for(
     rules = kernel_rules(board, options)
     program = lower(graph, rules, known_costs(graph, board, rules, options, progress))
     progress("planning memory")
-    memory = plan_memory(program, options.io_in_arena, options.overlap)
+    memory = plan_memory(program, options.io_in_arena, options.overlap, banks_of(board, options.regions))
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
     return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
@@ -237,14 +240,29 @@ def _has_quantization(graph: Graph) -> bool:
 def check_arena(compiled: Compiled) -> None:
     """Raises DoesNotFitError, naming the largest tensors at the peak, when the arena exceeds the board's memory."""
     board, memory = compiled.board, compiled.memory
-    if memory.arena_bytes <= board.arena_bytes:
+    if memory.spread is not None or memory.arena_bytes <= board.arena_bytes:
         return
+    hint = "choose a board with more RAM (mcugen boards), or a smaller model or input"
+    if _fits_spread_out(compiled):
+        hint = f"it fits over several memories of the board: --regions {AUTO}"
     raise DoesNotFitError(
         f"the arena needs {memory.arena_bytes:,} bytes, {board.title} has {board.arena_bytes:,} for it; "
         f"at the peak, in {_peak_text(compiled)}, these are live:\n" + "\n".join(peak_lines(compiled)),
         where=compiled.source,
-        hint="choose a board with more RAM (mcugen boards), or a smaller model or input",
+        hint=hint,
     )
+
+
+def _fits_spread_out(compiled: Compiled) -> bool:
+    """Whether the board's memories together hold what its arena does not."""
+    board, in_arena = compiled.board, not compiled.memory.external
+    if len(board.arenas) < 2:
+        return False
+    try:
+        plan_memory(compiled.program, in_arena, banks=banks_of(board, AUTO))
+    except DoesNotFitError:
+        return False
+    return True
 
 
 def _peak_text(compiled: Compiled) -> str:

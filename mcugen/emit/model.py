@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import numpy as np
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.layers import Argument, LayerFunction, ParameterSet, own_copies
+from mcugen.emit.regions import CopyPlan, c_names, region_names, region_starts, steps_with_code
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
-from mcugen.memory.liveness import ALIGNMENT
+from mcugen.memory.liveness import ALIGNMENT, Place
 from mcugen.memory.problem import align_up
+from mcugen.memory.traffic import ConstantKey
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
 
@@ -49,30 +52,42 @@ class _Constants:
 class _Emitter:
     compiled: Compiled
     constants: _Constants = field(init=False)
-    copies: frozenset[ParameterSet] = field(init=False)
+    constant_names: dict[ConstantKey, str] = field(default_factory=dict)
+    specialised: frozenset[ParameterSet] = field(init=False)
     functions: dict[Any, LayerFunction] = field(init=False)
+    regions: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.regions = c_names(self.compiled)
         self.constants = _Constants(self.compiled.name)
-        self.copies = own_copies(self.compiled.program)
+        self.specialised = own_copies(self.compiled.program)
         self.functions = self._functions()
+
+    def _address(self, place: Place) -> str:
+        """The address of a place within run(): the one function that knows how regions are addressed."""
+        return f"{self.regions[place.region]} + {place.offset}u"
 
     # Layers
 
     def layers(self) -> list[dict[str, Any]]:
         """One record per step that has calls."""
         steps = enumerate(self.compiled.program.steps)
-        return [self._layer(i, t, step) for i, (t, step) in enumerate((t, s) for t, s in steps if s.calls)]
+        found = [self._layer(i, t, step) for i, (t, step) in enumerate((t, s) for t, s in steps if s.calls)]
+        copies = self.copies()
+        for t, record in zip(steps_with_code(self.compiled.program.steps), found, strict=True):
+            record["copies"] = copies.before(t)
+        return found
 
     def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
         calls = [
             self._statement(call, self._values(index, k, time, call)) for k, call in enumerate(step.calls)
         ]
-        return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "calls": calls}
+        comment = c.comment_lines(self._comment(time, step), indent=4)
+        return {"index": index, "comment": comment, "calls": calls}
 
-    def _comment(self, step: Step) -> list[str]:
-        tensors, offsets = self.compiled.graph.tensors, self.compiled.memory.offsets
-        external = self.compiled.memory.external
+    def _comment(self, time: int, step: Step) -> list[str]:
+        memory = self.compiled.memory
+        tensors, offsets, external = self.compiled.graph.tensors, memory.offsets, memory.external
 
         def place(name: str) -> str:
             tensor = tensors[name]
@@ -80,7 +95,9 @@ class _Emitter:
                 return f"{_dims(tensor)} in {external[name]}"
             if name not in offsets:
                 return f"{_dims(tensor)} constant"
-            return f"{_dims(tensor)} at [{offsets[name]}, {offsets[name] + tensor.bytes})"
+            at = memory.place(name, time)
+            region = f"{self.regions[at.region]} " if memory.spread else ""
+            return f"{_dims(tensor)} at {region}[{at.offset}, {at.offset + tensor.bytes})"
 
         reads = ", ".join(place(n) for n in step.op.inputs if n in offsets or n in external)
         writes = ", ".join(place(n) for n in step.op.outputs)
@@ -95,7 +112,7 @@ class _Emitter:
 
     def _key(self, call: KernelCall) -> Any:
         """Calls with equal keys share a function."""
-        alone = (call.function, call.params) in self.copies
+        alone = (call.function, call.params) in self.specialised
         return (call.function, tuple(self._arguments(call)), call.params if alone else ())
 
     def _functions(self) -> dict[Any, LayerFunction]:
@@ -132,19 +149,26 @@ class _Emitter:
 
     def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
         """The argument expressions of a call within run()."""
-        memory = self.compiled.memory
         origin = c.comment(self.compiled.program.steps[time].op.origin)
         part = f"{index:02d}" if k == 0 else f"{index:02d}_{k}"
-        values = [self._tensor(n, part, i, True) for i, n in enumerate(call.inputs)]
+        values = [self._tensor(n, part, i, True, time) for i, n in enumerate(call.inputs)]
         for constant in call.constants:
             title = f"{origin}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
-            values.append(self.constants.add(f"{part}_{constant.role}", constant.data, title))
-        values += [self._tensor(n, part, 0, False) for n in (*call.states, *call.outputs)]
+            name = self.constants.add(f"{part}_{constant.role}", constant.data, title)
+            self.constant_names[time, k, constant.role] = name
+            values.append(self._constant((time, k, constant.role), constant.data, name))
+        values += [self._tensor(n, part, 0, False, time) for n in (*call.states, *call.outputs)]
         if call.scratch is not None:
-            values.append(f"arena + {memory.scratch[time]}u" if time in memory.scratch else "NULL")
+            place = self.compiled.memory.scratch_place(time)
+            values.append(self._address(place) if place else "NULL")
         return values
 
-    def _tensor(self, name: str, part: str, index: int, const: bool) -> str:
+    def _constant(self, key: ConstantKey, data: Array, name: str) -> str:
+        """A constant, or the copy of it that a kernel reads."""
+        place = self.compiled.memory.constant_place(key)
+        return f"(const {c.C_TYPES[data.dtype.name]} *)({self._address(place)})" if place else name
+
+    def _tensor(self, name: str, part: str, index: int, const: bool, time: int) -> str:
         tensor = self.compiled.graph.tensors[name]
         if tensor.is_const and tensor.data is not None:
             return self.constants.add(
@@ -153,7 +177,8 @@ class _Emitter:
         qualifier = "const " if const else ""
         if name in self.compiled.memory.external:
             return f"context->{self.compiled.memory.external[name]}"
-        return f"({qualifier}{tensor.dtype.c_type} *)(arena + {self.compiled.memory.offsets[name]}u)"
+        address = self._address(self.compiled.memory.place(name, time))
+        return f"({qualifier}{tensor.dtype.c_type} *)({address})"
 
     # Interface
 
@@ -195,7 +220,7 @@ class _Emitter:
         memory = self.compiled.memory
         if name in memory.external:
             return f"context->{memory.external[name]}"
-        return f"context->arena + {memory.offsets[name]}u"
+        return f"context->{self._address(memory.place(name))}"
 
     def places(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
         return [{"index": i, "place": self._place(name)} for i, name in enumerate(names)]
@@ -221,7 +246,7 @@ class _Emitter:
 
     def _state(self, tensor: Tensor) -> dict[str, str]:
         assert tensor.data is not None
-        target = f"context->arena + {self.compiled.memory.offsets[tensor.name]}u"
+        target = self._place(tensor.name)
         pattern = np.frombuffer(np.ascontiguousarray(tensor.data).tobytes(), dtype=np.uint8)
         if pattern.size and (pattern == pattern[0]).all():
             statement = f"memset({target}, {pattern[0]}, {tensor.bytes}u);"
@@ -230,23 +255,50 @@ class _Emitter:
             statement = f"memcpy({target}, {source}, {tensor.bytes}u);"
         return {"title": f"{c.comment(tensor.name)}, {_dims(tensor)}", "statement": statement}
 
-    def _trace_place(self, name: str) -> str:
+    def _trace_place(self, name: str, time: int) -> str:
         memory, outputs = self.compiled.memory, self.compiled.graph.outputs
         if name in memory.external:
             return f"MCUGEN_LAYER_OUTPUT_OF_MODEL | {outputs.index(name)}u"
-        return f"{memory.offsets[name]}u"
+        place = memory.place(name, time)
+        return f"{region_starts(self.compiled)[place.region] + place.offset}u"
 
     def infos(self, names: tuple[str, ...]) -> list[str]:
         return [_tensor_info(self.compiled.graph.tensors[n]) for n in names]
 
     def traces(self) -> list[str]:
         tensors = self.compiled.graph.tensors
-        layers = [step for step in self.compiled.program.steps if step.calls]
+        steps = self.compiled.program.steps
         return [
-            _initializer((f"{i}u", self._trace_place(name), f"{tensors[name].bytes}u"))
-            for i, step in enumerate(layers)
-            for name in step.op.outputs
+            _initializer((f"{i}u", self._trace_place(name, t), f"{tensors[name].bytes}u"))
+            for i, t in enumerate(steps_with_code(steps))
+            for name in steps[t].op.outputs
         ]
+
+    # Copies
+
+    def copies(self) -> CopyPlan:
+        """What is copied from one memory to another; the layers must be emitted before."""
+        memory, steps = self.compiled.memory, self.compiled.program.steps
+        return CopyPlan(
+            copies=() if memory.spread is None else memory.spread.copies,
+            layers=steps_with_code(steps),
+            address=lambda buffer: self._address(memory.buffer_place(buffer)),
+            constant=lambda key: self.constant_names[key],
+        )
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether anything is copied during a run."""
+        spread = self.compiled.memory.spread
+        return spread is not None and any(copy.kind != "keep" for copy in spread.copies)
+
+    def kept(self) -> list[str]:
+        """Copies of constants at the start, with the addresses of the context."""
+        memory = self.compiled.memory
+        plan = replace(
+            self.copies(), address=lambda name: f"context->{self._address(memory.buffer_place(name))}"
+        )
+        return plan.kept()
 
 
 def _unused(base: str, used: set[str]) -> str:
@@ -311,9 +363,10 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
 
 
 def _summary(compiled: Compiled, layers: int, weight_bytes: int) -> list[str]:
-    memory = compiled.memory
+    memory, regions = compiled.memory, region_names(compiled)
+    ram = ", ".join(f"{r.region} {r.bytes}" for r in regions) or f"arena {memory.arena_bytes}"
     return [
-        f"{layers} layers, {compiled.graph.macs()} MACs; arena {memory.arena_bytes} bytes "
+        f"{layers} layers, {compiled.graph.macs()} MACs; {ram} bytes "
         f"(of which at most {memory.scratch_bytes} scratch), weights {weight_bytes} bytes.",
         f"Kernels: {compiled.program.kernels} for {compiled.board.core} ({compiled.program.instruction_class}).",
         *(c.comment(note) for note in compiled.notes),
@@ -331,6 +384,8 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         **common,
         "summary": _summary(compiled, len(layers), emitter.constants.bytes),
         "arena_size": compiled.memory.arena_bytes,
+        "regions": [region.record() for region in region_names(compiled)],
+        "has_copies": emitter.has_copies,
         "layer_count": len(layers),
         "tensors": emitter.tensors(),
         "bound": emitter.bound(),
@@ -377,6 +432,9 @@ def _source_records(
         "functions": [function.record() for function in emitter.functions.values()],
         "states": states,
         "layers": layers,
+        "kept": emitter.kept(),
+        "last_copies": emitter.copies().after_all(len(compiled.program.steps)),
+        "used_regions": _used_regions(emitter, layers),
         "input_places": emitter.places(graph.inputs),
         "output_places": emitter.places(graph.outputs),
         "input_count": len(graph.inputs),
@@ -388,6 +446,14 @@ def _source_records(
         "traces": traces or ["{0u, 0u, 0u}"],
         "trace_count": len(traces),
     }
+
+
+def _used_regions(emitter: _Emitter, layers: list[dict[str, Any]]) -> list[str]:
+    """The C names of the regions that run() addresses."""
+    text = "\n".join(
+        line for layer in layers for lines in (*layer["calls"], layer["copies"]) for line in lines
+    )
+    return [name for name in emitter.regions.values() if re.search(rf"\b{name} \+ \d+u", text)]
 
 
 # Vector kernels like their weights to start at a boundary of 16 bytes; short arrays are not worth the gaps.

@@ -9,6 +9,8 @@ searches. The budget is counted in search nodes, so that the same problem gives 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mcugen.errors import DoesNotFitError
 from mcugen.memory.bounds import lower_bound
 from mcugen.memory.budget import Budget
@@ -28,6 +30,7 @@ __all__ = [
     "Region",
     "largest_at_peak",
     "plan",
+    "plan_of",
     "validate",
 ]
 
@@ -63,6 +66,24 @@ def plan(problem: Problem, *, seconds: float = 1.0, capacity: int | None = None)
         proven=proven,
         nodes=budget.spent,
         clocked=budget.clocked,
+    )
+    _require_fit(problem, result)
+    validate(problem, result)
+    return result
+
+
+def plan_of(problem: Problem, offsets: Mapping[str, int], method: str, *, proven: bool = False) -> Plan:
+    """The plan with these offsets, measured and passed by the validator. Raises DoesNotFitError as `plan` does."""
+    instances = {region.name: instance_of(problem, region.name) for region in problem.all_regions}
+    result = Plan(
+        offsets=dict(offsets),
+        peaks={
+            name: instance.peak([offsets[b.name] for b in instance.buffers])
+            for name, instance in instances.items()
+        },
+        lower_bounds={name: lower_bound(instance) for name, instance in instances.items()},
+        method=method,
+        proven=proven,
     )
     _require_fit(problem, result)
     validate(problem, result)

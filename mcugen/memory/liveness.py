@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcugen.errors import InputError
 from mcugen.ir import Graph
 from mcugen.lowering import Program, Sharing, Step
-from mcugen.memory import Buffer, Overlap, Plan, Problem, plan
+from mcugen.memory import Buffer, Overlap, Plan, Problem, plan, plan_of
+from mcugen.memory.spread import Banks, Spread, spread
+from mcugen.memory.traffic import ConstantKey, Traffic, traffic_of
 
 ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
-class MemoryPlan:
-    """Where everything lies in the arena.
+class Place:
+    """An address: bytes from the start of a region."""
 
-    offsets: byte offset of every activation and state tensor in the arena; aliases share one.
+    region: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where everything lies in the arena, or in several regions.
+
+    offsets: byte offset of every activation and state tensor in its region; aliases share one.
     external: for tensors in the caller's memory, the input or output they are: "input", "output_1" ...
     scratch: byte offset of the working memory of each step that needs some.
     peak_step: the step at which the most bytes are live.
+    spread: what lies in which region, and when it moves; None where all lies in one arena.
     """
 
     problem: Problem
@@ -30,10 +42,46 @@ class MemoryPlan:
     scratch: Mapping[int, int]
     peak_step: int
     external: Mapping[str, str] = field(default_factory=dict)
+    spread: Spread | None = None
+    roots: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arena_bytes(self) -> int:
+        """Bytes of all regions together."""
         return self.plan.peak
+
+    def place(self, name: str, step: int | None = None) -> Place:
+        """Where a tensor lies for the kernels of a step; without a step, before and after an inference.
+
+        Inputs are then where they are written, everything else where it ends up.
+        """
+        if self.spread is None:
+            return Place(self.problem.all_regions[0].name, self.offsets[name])
+        root = self.roots[name]
+        pieces = self.spread.pieces[root]
+        if step is None:
+            final = pieces[0] if pieces[0].lower == 0 and len(pieces) > 1 else pieces[-1]
+            return self._place(self.spread.rest.get(root, final))
+        return self._place(next((b for b in pieces if b.lower <= step < b.upper), pieces[-1]))
+
+    def scratch_place(self, step: int) -> Place | None:
+        """Where the working memory of a step lies, if it has any."""
+        if step not in self.scratch:
+            return None
+        buffer = next(b for b in self.problem.buffers if b.name == f"{_SCRATCH}{step}")
+        return self._place(buffer)
+
+    def constant_place(self, key: ConstantKey) -> Place | None:
+        """Where the copy of a constant lies for the kernels; None where they read it from flash."""
+        copied = {} if self.spread is None else self.spread.constants
+        return self._place(copied[key]) if key in copied else None
+
+    def buffer_place(self, name: str) -> Place:
+        """Where a buffer of the problem lies."""
+        return self._place(next(b for b in self.problem.buffers if b.name == name))
+
+    def _place(self, buffer: Buffer) -> Place:
+        return Place(self.problem.region_of(buffer), self.plan.offsets[buffer.name])
 
     @property
     def scratch_bytes(self) -> int:
@@ -165,12 +213,21 @@ def _places(sharing: Sharing, more: int) -> list[int]:
     return sorted({-(-d // step) * step for d in wanted if d >= sharing.distance})
 
 
-def plan_memory(program: Program, io_in_arena: bool = True, overlap: bool = True) -> MemoryPlan:
-    """The arena of a program; the validator has passed it. Raises InputError, see `external_tensors`."""
+def plan_memory(
+    program: Program, io_in_arena: bool = True, overlap: bool = True, banks: Banks | None = None
+) -> MemoryPlan:
+    """The arena of a program, or with ``banks`` its regions; the validator has passed it.
+
+    Raises InputError, see `external_tensors`; with banks DoesNotFitError.
+    """
     external = {} if io_in_arena else external_tensors(program.graph)
     problem = memory_problem(program, external, overlap)
-    found = plan(problem)
     roots = alias_roots(program.graph)
+    placed = None
+    if banks is not None:
+        placed = spread(program, problem, _traffic_of_buffers(program, roots), banks, _SCRATCH)
+        problem = placed.problem
+    found = plan(problem) if placed is None else plan_of(problem, placed.offsets, "spread")
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
     scratch = {
         t: found.offsets[f"{_SCRATCH}{t}"]
@@ -179,4 +236,13 @@ def plan_memory(program: Program, io_in_arena: bool = True, overlap: bool = True
     }
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))
-    return MemoryPlan(problem, found, offsets, scratch, peak, external)
+    return MemoryPlan(problem, found, offsets, scratch, peak, external, placed, roots)
+
+
+def _traffic_of_buffers(program: Program, roots: Mapping[str, str]) -> Traffic:
+    """The bytes touched, those of views added to what they are views of."""
+    traffic = traffic_of(program)
+    tensors: Counter[tuple[int, str]] = Counter()
+    for (step, name), count in traffic.tensors.items():
+        tensors[step, roots.get(name, name)] += count
+    return replace(traffic, tensors=tensors)

@@ -1,0 +1,393 @@
+"""Which region everything lies in: of the ways to hold each item, the cheapest set that fits the regions.
+
+An :class:`Item` is something that needs memory (a tensor, working memory, weights that are worth a copy), an
+:class:`Option` one way to hold it: buffers that name their region, and what that costs. :func:`place` takes one
+option per item such that the planner fits the buffers into every region, and minimises the sum of the costs.
+
+It starts greedily, the items with the most to lose per byte first, improves that by changing one or two items at a
+time, and then searches all combinations, best first, as far as its budget goes; where the search ends by itself and
+every refusal was proven, nothing cheaper exists. The budget counts packings and checks, so that the same problem
+gives the same placement on every machine.
+
+Buffers that live all the time and overlap nothing lie at the start of their region, one after the other; only the
+others have to be packed. That loses nothing: whatever lies above such a buffer can move below it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from mcugen.errors import DoesNotFitError
+from mcugen.memory.bounds import lower_bound
+from mcugen.memory.budget import Budget
+from mcugen.memory.conflicts import Instance, instance_of
+from mcugen.memory.linear_scan import Packing, linear_scan
+from mcugen.memory.problem import Buffer, Overlap, Problem, Region, align_up
+from mcugen.memory.search import improve
+
+_PACKINGS = 150
+"""Sets of buffers packed at most."""
+_CHECKS = 12_000
+"""Choices looked at at most, half of them by the exact search."""
+_NODES = 300
+"""Search nodes for a packing that the linear scan does not find."""
+_LAST_NODES = 1000
+"""Search nodes for a smaller packing of the regions in the end."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to hold an item. The buffers name their regions; there are none where the item needs no memory."""
+
+    cost: float
+    buffers: tuple[Buffer, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(b.size for b in self.buffers)
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to be held in one of several ways. Buffers of all options of all items have different names,
+    except that the same buffer may be offered in several regions."""
+
+    name: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The number of the option taken, by the item's name, and the offsets of all buffers.
+
+    greedy: what the first, greedy choice cost; None where it found none. proven: nothing cheaper exists.
+    """
+
+    chosen: Mapping[str, int]
+    buffers: tuple[Buffer, ...]
+    offsets: Mapping[str, int]
+    cost: float
+    greedy: float | None
+    proven: bool
+
+
+def place(
+    items: Sequence[Item],
+    regions: Sequence[Region],
+    overlaps: Sequence[Overlap] = (),
+    checks: int = _CHECKS,
+) -> Placement:
+    """The cheapest options found that fit; never dearer than the greedy choice.
+
+    checks: the budget of the search. Raises DoesNotFitError when no choice was found that fits.
+    """
+    search = _Search(tuple(items), _Packer.of(items, regions, overlaps), checks)
+    greedy = search.greedy()
+    search.checks = checks // 2
+    chosen = None if greedy is None else search.improved(greedy)
+    search.checks = checks // 2
+    chosen, complete = search.best(chosen)
+    if chosen is None:
+        raise _does_not_fit(items, regions, complete and search.packer.sure)
+    cost = search.cost(chosen)
+    return Placement(
+        chosen={item.name: k for item, k in zip(items, chosen, strict=True)},
+        buffers=tuple(b for inside in search.buffers(chosen).values() for b in inside),
+        offsets=search.packer.offsets(search.buffers(chosen)),
+        cost=cost,
+        greedy=None if greedy is None else search.cost(greedy),
+        proven=cost <= search.least_cost + _EPSILON or (complete and search.packer.sure),
+    )
+
+
+def repack(problem: Problem, region: Region) -> dict[str, int] | None:
+    """Offsets of one region's buffers that fit it, or None where none are found."""
+    everything = Item("", (Option(0.0, problem.buffers),))
+    packer = _Packer.of([everything], problem.all_regions, problem.overlaps)
+    buffers = problem.in_region(region.name)
+    return packer.offsets({region.name: buffers}, 0) if packer.fits(region.name, buffers) else None
+
+
+@dataclass
+class _Packed:
+    """What is known of a set of buffers: the best packing, bytes below which there is none, whether it was searched."""
+
+    instance: Instance
+    packing: Packing
+    bound: int
+    searched: bool = False
+
+
+@dataclass
+class _Packer:
+    """Says whether sets of buffers fit a region.
+
+    permanent: names of buffers that lie at the start. packings: sets that may still be packed.
+    sure: no set was refused that might have fitted.
+    """
+
+    regions: Mapping[str, Region]
+    overlaps: tuple[Overlap, ...]
+    permanent: frozenset[str]
+    alignment: int
+    packings: int = _PACKINGS
+    sure: bool = True
+    known: dict[frozenset[Buffer], _Packed] = field(default_factory=dict)
+
+    @staticmethod
+    def of(items: Sequence[Item], regions: Sequence[Region], overlaps: Sequence[Overlap]) -> _Packer:
+        buffers = [b for item in items for option in item.options for b in option.buffers]
+        first, last = min((b.lower for b in buffers), default=0), max((b.upper for b in buffers), default=0)
+        overlapping = {name for o in overlaps for name in (o.a, o.b)}
+        permanent = {b.name for b in buffers if b.lower == first and b.upper == last} - overlapping
+        alignment = max((b.alignment for b in buffers), default=1)
+        return _Packer({r.name: r for r in regions}, tuple(overlaps), frozenset(permanent), alignment)
+
+    def fits(self, region: str, buffers: Sequence[Buffer]) -> bool:
+        """Whether a packing of the buffers within the region's size is found."""
+        size = self.regions[region].size
+        if size is None or self._stacked(buffers) <= size:
+            return True
+        passing = [b for b in buffers if b.name not in self.permanent]
+        room = size - self._stacked([b for b in buffers if b.name in self.permanent])
+        if room < max((b.size for b in passing), default=0):
+            return False
+        packed = self._packed(region, passing)
+        if packed is None or packed.packing.peak <= room:
+            return packed is not None
+        if packed.bound <= room and not packed.searched:
+            packed.packing, _ = improve(packed.instance, packed.packing, room, Budget(_NODES, math.inf))
+            packed.searched = True
+        self.sure &= packed.packing.peak <= room or packed.bound > room
+        return packed.packing.peak <= room
+
+    def _stacked(self, buffers: Sequence[Buffer]) -> int:
+        """Bytes of the buffers one after the other."""
+        return sum(align_up(b.size, self.alignment) for b in buffers)
+
+    def _packed(self, region: str, buffers: Sequence[Buffer]) -> _Packed | None:
+        """The packing of a set, if the budget allows it."""
+        key = frozenset(buffers)
+        if key not in self.known:
+            if self.packings <= 0:
+                self.sure = False
+                return None
+            self.packings -= 1
+            self.known[key] = self._pack(region, buffers)
+        return self.known[key]
+
+    def _pack(self, region: str, buffers: Sequence[Buffer]) -> _Packed:
+        names = {b.name for b in buffers}
+        overlaps = tuple(o for o in self.overlaps if o.a in names and o.b in names)
+        instance = instance_of(Problem(tuple(buffers), overlaps, (self.regions[region],)), region)
+        return _Packed(instance, linear_scan(instance), lower_bound(instance))
+
+    def offsets(self, buffers: Mapping[str, Sequence[Buffer]], nodes: int = _LAST_NODES) -> dict[str, int]:
+        """Where everything lies, for sets of buffers by region that fit. nodes: to be searched for smaller plans."""
+        found: dict[str, int] = {}
+        for region, inside in buffers.items():
+            start = 0
+            for buffer in (b for b in inside if b.name in self.permanent):
+                found[buffer.name] = start
+                start += align_up(buffer.size, self.alignment)
+            passing = [b for b in inside if b.name not in self.permanent]
+            packed = self.known.get(frozenset(passing)) or self._pack(region, passing)
+            best = packed.packing
+            if best.peak > packed.bound and nodes:
+                best, _ = improve(packed.instance, best, packed.bound, Budget(nodes, math.inf))
+            order = [b.name for b in packed.instance.buffers]
+            found |= {name: start + offset for name, offset in zip(order, best.offsets, strict=True)}
+        return found
+
+
+_Choice: TypeAlias = "tuple[int, ...]"
+"""The number of the option of each item, in their order; -1 for an item that is not placed yet."""
+
+
+@dataclass
+class _Search:
+    """The state of one search. checks: choices that may still be looked at."""
+
+    items: tuple[Item, ...]
+    packer: _Packer
+    checks: int
+
+    def cost(self, choice: _Choice) -> float:
+        return sum(i.options[k].cost for i, k in zip(self.items, choice, strict=True) if k >= 0)
+
+    @property
+    def least_cost(self) -> float:
+        """Every item in its cheapest way."""
+        return sum(min((o.cost for o in item.options), default=math.inf) for item in self.items)
+
+    def buffers(self, choice: _Choice) -> dict[str, list[Buffer]]:
+        """What a choice puts into each region."""
+        found: dict[str, list[Buffer]] = {name: [] for name in self.packer.regions}
+        for item, k in zip(self.items, choice, strict=True):
+            for buffer in item.options[k].buffers if k >= 0 else ():
+                assert buffer.region is not None
+                found[buffer.region].append(buffer)
+        return found
+
+    def fits(self, choice: _Choice, changed: Iterable[str]) -> bool:
+        """Whether the regions that changed hold what a choice puts into them."""
+        self.checks -= 1
+        buffers = self.buffers(choice)
+        return all(self.packer.fits(name, buffers[name]) for name in changed)
+
+    # ---- greedy
+
+    def greedy(self) -> _Choice | None:
+        """Every item takes the cheapest option that still fits, in the first of several orders that works."""
+        return self._in_order(self._by_density()) or self._in_order(self._by_size())
+
+    def _in_order(self, order: Sequence[int]) -> _Choice | None:
+        choice: _Choice = (-1,) * len(self.items)
+        for i in order:
+            more = self._first_fit(choice, i)
+            if more is None:
+                return None
+            choice = more
+        return choice
+
+    def _first_fit(self, choice: _Choice, i: int) -> _Choice | None:
+        for k in self._by_cost(i):
+            attempt = _with(choice, i, k)
+            if self.fits(attempt, self._touched(i, k)):
+                return attempt
+        return None
+
+    def _touched(self, i: int, k: int) -> set[str]:
+        """The regions of an option."""
+        return (
+            {b.region for b in self.items[i].options[k].buffers if b.region is not None} if k >= 0 else set()
+        )
+
+    def _by_cost(self, i: int) -> list[int]:
+        options = self.items[i].options
+        return sorted(range(len(options)), key=lambda k: (options[k].cost, options[k].bytes, k))
+
+    def _regret(self, i: int) -> float:
+        """What an item loses when it does not get its cheapest option."""
+        costs = [o.cost for o in self.items[i].options]
+        return max(costs, default=0.0) - min(costs, default=0.0)
+
+    def _size(self, i: int) -> int:
+        return max((o.bytes for o in self.items[i].options), default=0)
+
+    def _by_density(self) -> list[int]:
+        """The items with the most to lose per byte first."""
+        return sorted(range(len(self.items)), key=lambda i: (-self._regret(i) / max(self._size(i), 1), i))
+
+    def _by_size(self) -> list[int]:
+        """What has to be in memory first, the largest first."""
+        spare = [any(not o.buffers for o in item.options) for item in self.items]
+        return sorted(range(len(self.items)), key=lambda i: (spare[i], -self._size(i), i))
+
+    # ---- improvement by single and double changes
+
+    def improved(self, choice: _Choice) -> _Choice:
+        """The choice with every change of one item, or of two, that lowers the cost."""
+        while True:
+            better = self._with_one_change(choice) or self._with_two_changes(choice)
+            if better is None or self.checks <= 0:
+                return better or choice
+            choice = better
+
+    def _cheaper(self, choice: _Choice, i: int) -> list[int]:
+        """The options of an item that cost less than its present one, the cheapest first."""
+        now = self.items[i].options[choice[i]].cost
+        return [k for k in self._by_cost(i) if self.items[i].options[k].cost < now]
+
+    def _with_one_change(self, choice: _Choice) -> _Choice | None:
+        for i in self._by_density():
+            for k in self._cheaper(choice, i):
+                attempt = _with(choice, i, k)
+                if self.fits(attempt, self._touched(i, k)):
+                    return attempt
+        return None
+
+    def _with_two_changes(self, choice: _Choice) -> _Choice | None:
+        """One item improves by more than another, in its way, loses."""
+        for i in self._by_density():
+            for k in self._cheaper(choice, i):
+                gain = self.items[i].options[choice[i]].cost - self.items[i].options[k].cost
+                found = self._making_way(_with(choice, i, k), i, gain)
+                if found is not None:
+                    return found
+        return None
+
+    def _making_way(self, choice: _Choice, i: int, gain: float) -> _Choice | None:
+        wanted = self._touched(i, choice[i])
+        for j in reversed(self._by_density()):
+            if j == i or not wanted & self._touched(j, choice[j]):
+                continue
+            now = self.items[j].options[choice[j]].cost
+            for k in self._by_cost(j):
+                loss = self.items[j].options[k].cost - now
+                if k == choice[j] or not loss < gain - _EPSILON or self.checks <= 0:
+                    continue
+                attempt = _with(choice, j, k)
+                if self.fits(attempt, wanted | self._touched(j, k)):
+                    return attempt
+        return None
+
+    # ---- exact search
+
+    def best(self, start: _Choice | None) -> tuple[_Choice | None, bool]:
+        """The cheapest choice found by branch and bound, and whether everything was looked at."""
+        order = self._by_density() if start is not None else self._by_size()
+        least = [min((o.cost for o in self.items[i].options), default=math.inf) for i in order]
+        rest = [sum(least[n:]) for n in range(len(order) + 1)]
+        found, limit = start, math.inf if start is None else self.cost(start)
+        stack: list[tuple[int, _Choice]] = [(0, (-1,) * len(self.items))]
+        while stack:
+            depth, choice = stack.pop()
+            spent = self.cost(choice)
+            if spent + rest[depth] >= limit - _EPSILON:
+                continue
+            if depth == len(order):
+                found, limit = choice, spent
+                continue
+            if self.checks <= 0:
+                return found, False
+            stack += self._branches(depth, choice, order[depth])
+        return found, True
+
+    def _branches(self, depth: int, choice: _Choice, i: int) -> list[tuple[int, _Choice]]:
+        """The options of an item that fit with what is chosen, the cheapest last, which is taken first."""
+        attempts = [(k, _with(choice, i, k)) for k in reversed(self._by_cost(i))]
+        return [(depth + 1, a) for k, a in attempts if self.fits(a, self._touched(i, k))]
+
+
+_EPSILON = 1e-6
+
+
+def _with(choice: _Choice, i: int, k: int) -> _Choice:
+    return (*choice[:i], k, *choice[i + 1 :])
+
+
+def _does_not_fit(items: Sequence[Item], regions: Sequence[Region], proven: bool) -> DoesNotFitError:
+    """The error that names the regions and the largest buffers of the busiest step."""
+    needed = [
+        min((o.buffers for o in i.options), key=lambda bs: sum(b.size for b in bs), default=()) for i in items
+    ]
+    buffers = [b for group in needed for b in group]
+    step = max(
+        (b.lower for b in buffers),
+        key=lambda t: sum(b.size for b in buffers if b.lower <= t < b.upper),
+        default=0,
+    )
+    live = sorted((b for b in buffers if b.lower <= step < b.upper), key=lambda b: (-b.size, b.name))
+    rooms = ", ".join(f"{r.name} {r.size:,}" for r in regions if r.size is not None)
+    table = "".join(f"\n  {b.size:>10,}  {b.name} (steps {b.lower} to {b.upper - 1})" for b in live[:5])
+    how = "cannot be divided among" if proven else "were not found to fit"
+    return DoesNotFitError(
+        f"the buffers {how} the regions ({rooms} bytes); at step {step} {sum(b.size for b in live):,} bytes are live, "
+        f"the largest:{table}",
+        where="memory regions",
+        hint="name more or larger regions with --regions, or choose a board with more RAM (mcugen boards)",
+    )
