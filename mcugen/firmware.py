@@ -49,18 +49,22 @@ def build_runner(
     *,
     hooks: bool = False,
     cmsis_nn: str | None = None,
+    copy_hook: bool = False,
 ) -> Path:
     """Compiles the model and the runner for the board and links them for its emulator.
 
+    copy_hook: copies between memories are left to the runner, which does them as late as may be.
     cmsis_nn: the path given for CMSIS-NN, used when the model calls it.
     Raises ToolError when the compiler or CMSIS-NN is missing or fails, DoesNotFitError when a memory overflows.
     """
-    objects = compile_library(project, manifest, board, hooks=hooks, cmsis_nn=cmsis_nn)
-    objects += compile_runner(project, manifest, board, hooks=hooks)
+    objects = compile_library(project, manifest, board, hooks=hooks, cmsis_nn=cmsis_nn, copy_hook=copy_hook)
+    objects += compile_runner(project, manifest, board, hooks=hooks, copy_hook=copy_hook)
     return toolchain.link(board, objects, elf, memory_map=board.twin())
 
 
-def compile_runner(project: Path, manifest: Manifest, board: Board, *, hooks: bool = False) -> list[Path]:
+def compile_runner(
+    project: Path, manifest: Manifest, board: Board, *, hooks: bool = False, copy_hook: bool = False
+) -> list[Path]:
     """The objects of the program around the model: mcugen's runner and the runtime."""
     macro, runtime = manifest.name.upper(), toolchain.runtime_sources()
     options = toolchain.CompileOptions(
@@ -68,18 +72,34 @@ def compile_runner(project: Path, manifest: Manifest, board: Board, *, hooks: bo
         defines=(
             f"MODEL={manifest.name}",
             f'MODEL_HEADER="{manifest.name}.h"',
-            f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE",
+            _memory_define(manifest),
             f"MODEL_LAYER_COUNT={macro}_LAYER_COUNT",
             *((f"MODEL_EXTERNAL_IO_BYTES={macro}_EXTERNAL_IO_BYTES",) if manifest.external_io else ()),
             *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
+            *((f"{macro}_COPY_HOOK", "MODEL_COPY_HOOK") if copy_hook else ()),
         ),
     )
     objects = toolchain.compile_sources(board, [resource_dir("firmware") / "runner" / "runner.c"], options)
     return objects + toolchain.compile_sources(board, runtime, toolchain.CompileOptions((runtime[0].parent,)))
 
 
+def _memory_define(manifest: Manifest) -> str:
+    """The macro that tells the runner of the arena, or of several regions."""
+    macro = manifest.name.upper()
+    if not manifest.regions:
+        return f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE"
+    entries = (f'X({r.name},{macro}_{r.name.upper()}_SIZE,"{r.section}")' for r in manifest.regions)
+    return f"MODEL_REGIONS(X)={' '.join(entries)}"
+
+
 def compile_library(
-    project: Path, manifest: Manifest, board: Board, *, hooks: bool = False, cmsis_nn: str | None = None
+    project: Path,
+    manifest: Manifest,
+    board: Board,
+    *,
+    hooks: bool = False,
+    cmsis_nn: str | None = None,
+    copy_hook: bool = False,
 ) -> list[Path]:
     """The objects of the model itself, and of CMSIS-NN when it calls that."""
     include_dirs = tuple(project / d for d in manifest.include_dirs)
@@ -90,7 +110,8 @@ def compile_library(
         library = toolchain.compile_sources(
             board, list(source.sources), toolchain.CompileOptions(include_dirs)
         )
-    defines = (f"{manifest.name.upper()}_HOOKS",) if hooks else ()
+    macro = manifest.name.upper()
+    defines = ((f"{macro}_HOOKS",) if hooks else ()) + ((f"{macro}_COPY_HOOK",) if copy_hook else ())
     options = toolchain.CompileOptions(include_dirs, defines, manifest.compiler_flag)
     return toolchain.compile_sources(board, [project / s for s in manifest.sources], options) + library
 

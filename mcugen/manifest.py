@@ -9,6 +9,7 @@ from typing import Any
 
 from mcugen import __version__
 from mcugen.compiled import Compiled
+from mcugen.emit.regions import has_copies, region_names
 from mcugen.errors import InputError
 from mcugen.ir import DType, QuantParams, Tensor
 
@@ -44,8 +45,22 @@ class LayerEntry:
 
 
 @dataclass(frozen=True)
+class RegionEntry:
+    """One of several buffers: its name in C, the board's memory it is for, bytes, linker section."""
+
+    name: str
+    memory: str
+    bytes: int
+    section: str
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """Paths are relative to the project's folder, with forward slashes."""
+    """Paths are relative to the project's folder, with forward slashes.
+
+    arena_bytes: of all regions together. regions: none where all lies in one arena. copies: an inference copies
+    between memories, so that there is a hook for that.
+    """
 
     name: str
     source: str
@@ -65,6 +80,8 @@ class Manifest:
     outputs: tuple[TensorEntry, ...]
     layers: tuple[LayerEntry, ...]
     optimize: str = "balanced"
+    regions: tuple[RegionEntry, ...] = ()
+    copies: bool = False
     mcugen: str = __version__
     schema: int = SCHEMA
 
@@ -74,7 +91,10 @@ class Manifest:
         return compiler_flag(self.optimize, self.instruction_class)
 
     def text(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        content = asdict(self)
+        if not self.regions:
+            del content["regions"], content["copies"]
+        return json.dumps(content, indent=2) + "\n"
 
 
 def compiler_flag(optimize: str, instruction_class: str) -> str:
@@ -107,6 +127,8 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         inputs=tuple(_entry(compiled, n) for n in graph.inputs),
         outputs=tuple(_entry(compiled, n) for n in graph.outputs),
         layers=_layers(compiled),
+        regions=tuple(RegionEntry(r.name, r.region, r.bytes, r.section) for r in region_names(compiled)),
+        copies=has_copies(compiled),
     )
 
 
@@ -176,6 +198,7 @@ def _from_json(raw: dict[str, Any]) -> Manifest:
         LayerEntry(**{**layer, "outputs": tuple(_tensor_from_json(t) for t in layer["outputs"])})
         for layer in raw["layers"]
     )
+    raw["regions"] = tuple(RegionEntry(**region) for region in raw.get("regions", ()))
     for key in ("sources", "include_dirs"):
         raw[key] = tuple(raw[key])
     return Manifest(**raw)

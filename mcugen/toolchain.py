@@ -187,8 +187,20 @@ def _object_key(toolchain: Toolchain, flags: list[str], source: Path) -> str:
 # ---- linking -------------------------------------------------------------------------------------------
 
 
-def linker_context(board: Board) -> Mapping[str, object]:
-    """What templates/linker.ld.j2 prints, all of it ready-made text."""
+def absent_memories(board: Board, memory_map: Board) -> tuple[str, ...]:
+    """RAMs of a board that another one has not, or not with as much room."""
+    room = {
+        memory.name: memory_map.room(memory.name) for memory in memory_map.memories if memory.kind == "ram"
+    }
+    rams = [memory.name for memory in board.memories if memory.kind == "ram"]
+    return tuple(name for name in rams if board != memory_map and room.get(name, -1) < board.room(name))
+
+
+def linker_context(board: Board, absent: Sequence[str] = ()) -> Mapping[str, object]:
+    """What templates/linker.ld.j2 prints, all of it ready-made text.
+
+    absent: memories of another board, whose buffers go to the arena's memory.
+    """
     layout = board.layout
     return {
         "title": board.title,
@@ -208,12 +220,15 @@ def linker_context(board: Board) -> Mapping[str, object]:
         "stack_bytes": str(layout.stack_bytes),
         "image_words": [f"0x{word:08x}" for word in board.image_words],
         "constant_memories": [memory.name for memory in board.memories if memory.kind == "flash"],
-        "buffer_memories": [memory.name for memory in board.memories if memory.kind == "ram"],
+        "buffer_memories": [
+            memory.name for memory in board.memories if memory.kind == "ram" and memory.name not in absent
+        ],
+        "absent_memories": list(absent),
     }
 
 
-def linker_script(board: Board) -> str:
-    """The linker script of a board."""
+def linker_script(board: Board, absent: Sequence[str] = ()) -> str:
+    """The linker script of a board. absent: memories that it stands in for, see `linker_context`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_dir("templates")),
         undefined=jinja2.StrictUndefined,
@@ -221,7 +236,7 @@ def linker_script(board: Board) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is a linker script
     )
-    return environment.get_template("linker.ld.j2").render(linker_context(board))
+    return environment.get_template("linker.ld.j2").render(linker_context(board, absent))
 
 
 def link(board: Board, objects: Sequence[Path], output: Path, *, memory_map: Board | None = None) -> Path:
@@ -234,7 +249,7 @@ def link(board: Board, objects: Sequence[Path], output: Path, *, memory_map: Boa
     script = output.with_suffix(".ld")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text(linker_script(memory_map), encoding="utf-8")
+        script.write_text(linker_script(memory_map, absent_memories(board, memory_map)), encoding="utf-8")
     except OSError as error:
         raise ToolError(f"cannot write the linker script: {error.strerror}", where=str(script)) from error
     command = [

@@ -17,17 +17,28 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define MODEL_FN(name) JOIN(MODEL, name)
 #define MODEL_CONTEXT JOIN(MODEL, _context)
+#define MODEL_MEMORY JOIN(MODEL, _memory)
 
 enum { EXIT_FILE = 10, EXIT_MODEL = 11, EXIT_GUARD = 12 };
 
 #define GUARD_BYTES 64u
 #define GUARD_VALUE 0xA5u
 
-static struct {
-    _Alignas(16) uint8_t before[GUARD_BYTES];
-    _Alignas(16) uint8_t arena[MODEL_ARENA_SIZE];
-    uint8_t after[GUARD_BYTES];
-} memory __attribute__((section(".arena")));
+/* MODEL_REGIONS(X) has one X(name, size, section) per buffer of a model that is spread over several memories.
+ */
+#ifdef MODEL_REGIONS
+#define REGIONS(X) MODEL_REGIONS(X)
+#else
+#define REGIONS(X) X(arena, MODEL_ARENA_SIZE, ".arena")
+#endif
+
+#define GUARDED_BUFFER(name, size, place)                                                                    \
+    static struct {                                                                                          \
+        _Alignas(16) uint8_t before[GUARD_BYTES];                                                            \
+        _Alignas(16) uint8_t bytes[size];                                                                    \
+        uint8_t after[GUARD_BYTES];                                                                          \
+    } memory_##name __attribute__((section(place)));
+REGIONS(GUARDED_BUFFER)
 
 static void print_figure(const char *key, uint64_t value)
 {
@@ -79,7 +90,14 @@ static const void *layer_data(const MODEL_CONTEXT *context, const mcugen_layer_o
     if (output->offset & MCUGEN_LAYER_OUTPUT_OF_MODEL) {
         return MODEL_FN(_output_data)(context, output->offset & ~MCUGEN_LAYER_OUTPUT_OF_MODEL);
     }
-    return context->arena + output->offset;
+    uint32_t offset = output->offset; /* as if the regions lay one after the other */
+#define FIND_IN_REGION(name, size, place)                                                                    \
+    if (offset < (size)) {                                                                                   \
+        return context->name + offset;                                                                       \
+    }                                                                                                        \
+    offset -= (size);
+    REGIONS(FIND_IN_REGION)
+    return NULL;
 }
 
 void MODEL_FN(_layer_hook)(const MODEL_CONTEXT *context, uint32_t layer, int begin)
@@ -114,14 +132,67 @@ static void report_layers(void)
 }
 #endif
 
-static void check_guards(void)
+static void check_guard(const uint8_t *before, const uint8_t *after)
 {
     for (uint32_t i = 0; i < GUARD_BYTES; ++i) {
-        if (memory.before[i] != GUARD_VALUE || memory.after[i] != GUARD_VALUE) {
+        if (before[i] != GUARD_VALUE || after[i] != GUARD_VALUE) {
             fail(EXIT_GUARD, "the model wrote outside its arena");
         }
     }
 }
+
+static void check_guards(void)
+{
+#define CHECK_REGION(name, size, place) check_guard(memory_##name.before, memory_##name.after);
+    REGIONS(CHECK_REGION)
+}
+
+/* Fills all memory with the guards' pattern and binds the model to it. */
+static int init_model(MODEL_CONTEXT *context)
+{
+#define PAINT_REGION(name, size, place) memset(&memory_##name, (int)GUARD_VALUE, sizeof memory_##name);
+    REGIONS(PAINT_REGION)
+#ifdef MODEL_REGIONS
+    MODEL_MEMORY memory;
+#define BIND_REGION(name, size, place)                                                                       \
+    memory.name = memory_##name.bytes;                                                                       \
+    memory.name##_size = sizeof memory_##name.bytes;
+    REGIONS(BIND_REGION)
+    return MODEL_FN(_init)(context, &memory);
+#else
+    return MODEL_FN(_init)(context, memory_arena.bytes, sizeof memory_arena.bytes);
+#endif
+}
+
+#ifdef MODEL_COPY_HOOK
+/* As a DMA controller might do it at worst: nothing moves before somebody waits. */
+#define MOST_COPIES 64u
+static struct {
+    void *to;
+    const void *from;
+    uint32_t bytes;
+} copies[MOST_COPIES];
+static uint32_t copy_count;
+
+void MODEL_FN(_copy_begin)(void *to, const void *from, uint32_t bytes)
+{
+    if (copy_count == MOST_COPIES) {
+        fail(EXIT_MODEL, "too many copies at the same time");
+    }
+    copies[copy_count].to = to;
+    copies[copy_count].from = from;
+    copies[copy_count].bytes = bytes;
+    ++copy_count;
+}
+
+void MODEL_FN(_copy_wait)(void)
+{
+    for (uint32_t i = 0; i < copy_count; ++i) {
+        memcpy(copies[i].to, copies[i].from, copies[i].bytes);
+    }
+    copy_count = 0;
+}
+#endif
 
 #ifdef MODEL_EXTERNAL_IO_BYTES
 static _Alignas(16) uint8_t external_io[MODEL_EXTERNAL_IO_BYTES];
@@ -176,9 +247,8 @@ int main(void)
     trace_file = header[2] ? create("runner_trace.bin") : -1;
 #endif
 
-    memset(&memory, (int)GUARD_VALUE, sizeof memory);
     MODEL_CONTEXT context;
-    if (MODEL_FN(_init)(&context, memory.arena, sizeof memory.arena) != MCUGEN_OK) {
+    if (init_model(&context) != MCUGEN_OK) {
         fail(EXIT_MODEL, "init failed");
     }
     const mcugen_model_info *info = MODEL_FN(_info)();

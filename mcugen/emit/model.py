@@ -12,7 +12,7 @@ import numpy as np
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.layers import Argument, LayerFunction, ParameterSet, own_copies
-from mcugen.emit.regions import CopyPlan, c_names, region_names, region_starts, steps_with_code
+from mcugen.emit.regions import CopyPlan, c_names, has_copies, region_names, region_starts, steps_with_code
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
@@ -286,12 +286,6 @@ class _Emitter:
             constant=lambda key: self.constant_names[key],
         )
 
-    @property
-    def has_copies(self) -> bool:
-        """Whether anything is copied during a run."""
-        spread = self.compiled.memory.spread
-        return spread is not None and any(copy.kind != "keep" for copy in spread.copies)
-
     def kept(self) -> list[str]:
         """Copies of constants at the start, with the addresses of the context."""
         memory = self.compiled.memory
@@ -385,7 +379,7 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         "summary": _summary(compiled, len(layers), emitter.constants.bytes),
         "arena_size": compiled.memory.arena_bytes,
         "regions": [region.record() for region in region_names(compiled)],
-        "has_copies": emitter.has_copies,
+        "has_copies": has_copies(compiled),
         "layer_count": len(layers),
         "tensors": emitter.tensors(),
         "bound": emitter.bound(),

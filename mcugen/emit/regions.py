@@ -61,6 +61,12 @@ def region_names(compiled: Compiled) -> tuple[RegionName, ...]:
     )
 
 
+def has_copies(compiled: Compiled) -> bool:
+    """Whether an inference copies anything from one memory to another."""
+    spread = compiled.memory.spread
+    return spread is not None and any(copy.kind != "keep" for copy in spread.copies)
+
+
 def c_names(compiled: Compiled) -> dict[str, str]:
     """The C name of each region's pointer, by region."""
     return {r.region: r.name for r in region_names(compiled)} or {

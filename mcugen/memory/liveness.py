@@ -51,17 +51,13 @@ class MemoryPlan:
         return self.plan.peak
 
     def place(self, name: str, step: int | None = None) -> Place:
-        """Where a tensor lies for the kernels of a step; without a step, before and after an inference.
-
-        Inputs are then where they are written, everything else where it ends up.
-        """
+        """Where a tensor lies for the kernels of a step; without a step, between inferences."""
         if self.spread is None:
             return Place(self.problem.all_regions[0].name, self.offsets[name])
         root = self.roots[name]
         pieces = self.spread.pieces[root]
         if step is None:
-            final = pieces[0] if pieces[0].lower == 0 and len(pieces) > 1 else pieces[-1]
-            return self._place(self.spread.rest.get(root, final))
+            return self._place(self.spread.rest.get(root, pieces[0]))
         return self._place(next((b for b in pieces if b.lower <= step < b.upper), pieces[-1]))
 
     def scratch_place(self, step: int) -> Place | None:
@@ -94,7 +90,7 @@ class MemoryPlan:
         return tuple(sorted(live, key=lambda b: (-b.size, b.name)))
 
 
-_SCRATCH = "scratch of step "
+_SCRATCH = "scratch of step "  # and its number
 
 
 def alias_roots(graph: Graph) -> dict[str, str]:
@@ -225,7 +221,8 @@ def plan_memory(
     roots = alias_roots(program.graph)
     placed = None
     if banks is not None:
-        placed = spread(program, problem, _traffic_of_buffers(program, roots), banks, _SCRATCH)
+        kept = _kept_buffers(program.graph)
+        placed = spread(program, problem, _traffic_of_buffers(program, roots), banks, kept)
         problem = placed.problem
     found = plan(problem) if placed is None else plan_of(problem, placed.offsets, "spread")
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
@@ -240,9 +237,10 @@ def plan_memory(
 
 
 def _traffic_of_buffers(program: Program, roots: Mapping[str, str]) -> Traffic:
-    """The bytes touched, those of views added to what they are views of."""
+    """The bytes touched, by buffer: those of views are their tensor's, working memory is among the tensors."""
     traffic = traffic_of(program)
     tensors: Counter[tuple[int, str]] = Counter()
     for (step, name), count in traffic.tensors.items():
         tensors[step, roots.get(name, name)] += count
+    tensors.update({(t, f"{_SCRATCH}{t}"): count for t, count in traffic.scratch.items()})
     return replace(traffic, tensors=tensors)

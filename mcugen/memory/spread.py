@@ -15,7 +15,7 @@ is begun one step early where there is room for that, so that a DMA controller c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 from typing import Literal, TypeAlias
@@ -27,7 +27,7 @@ from mcugen.memory.traffic import ConstantKey, Traffic
 
 _COPY = 100.0
 """What a copy costs besides its bytes: the call, in bytes touched without waiting."""
-_LEAST_GAP = 3
+_LEAST_GAP = 2
 """Steps from one use to the next from which a tensor may be moved away in between."""
 
 CopyKind: TypeAlias = Literal["keep", "stage", "spill", "restore"]
@@ -134,13 +134,16 @@ def constant_name(key: ConstantKey) -> str:
     return f"{role} of step {step}" + (f", call {call}" if call else "")
 
 
-def spread(program: Program, problem: Problem, traffic: Traffic, banks: Banks, scratch: str) -> Spread:
+def spread(
+    program: Program, problem: Problem, traffic: Traffic, banks: Banks, kept: Collection[str]
+) -> Spread:
     """Places the buffers of a program's problem (tensors, states, working memory) and the constants worth it.
 
-    scratch: what the names of working memory begin with, before the step. Raises DoesNotFitError.
+    traffic: with tensors by the names of their buffers. kept: outputs and states, which matter after an inference.
+    Raises DoesNotFitError.
     """
     holdings = (
-        *_buffer_holdings(program, problem, _touches(problem, traffic, scratch), banks),
+        *_buffer_holdings(program, problem, _touches(problem, traffic), banks, kept),
         *_constant_holdings(program, traffic, banks),
     )
     placed = place([h.item for h in holdings], banks.regions, problem.overlaps)
@@ -155,7 +158,7 @@ def spread(program: Program, problem: Problem, traffic: Traffic, banks: Banks, s
     used = {what: tuple(buffers[b.name] for b in way.used) for what, way in ways.items()}
     unmoved = banks.constants * sum(n for key, n in traffic.constants.items() if key not in ways)
     return Spread(
-        banks=tuple(bank for bank in banks.banks if final.problem.in_region(bank.name)),
+        banks=tuple(bank for bank in banks.banks if bank.name in {r.name for r in final.problem.regions}),
         problem=final.problem,
         offsets=final.offsets,
         pieces={what: pieces for what, pieces in used.items() if isinstance(what, str)},
@@ -181,25 +184,28 @@ def _problem(banks: Banks, problem: Problem, buffers: list[Buffer]) -> Problem:
     """The buffers with the overlaps that still concern them, and the regions that hold any."""
     names, used = {b.name for b in buffers}, {b.region for b in buffers}
     overlaps = tuple(o for o in problem.overlaps if o.a in names and o.b in names)
-    return Problem(tuple(buffers), overlaps, tuple(r for r in banks.regions if r.name in used))
+    regions = tuple(r for r in banks.regions if r.name in used)
+    return Problem(tuple(buffers), overlaps, regions or banks.regions[:1])
 
 
 # ---- tensors, states and working memory
 
 
-def _touches(problem: Problem, traffic: Traffic, scratch: str) -> dict[str, dict[int, int]]:
+def _touches(problem: Problem, traffic: Traffic) -> dict[str, dict[int, int]]:
     """Bytes touched by buffer and step, every step of use included."""
     touched: dict[str, dict[int, int]] = {b.name: {} for b in problem.buffers}
     for (step, name), count in traffic.tensors.items():
         if name in touched:
-            touched[name][step] = touched[name].get(step, 0) + count
-    for step, count in traffic.scratch.items():
-        touched[f"{scratch}{step}"] = {step: count}
+            touched[name][step] = count
     return touched
 
 
 def _buffer_holdings(
-    program: Program, problem: Problem, touches: Mapping[str, Mapping[int, int]], banks: Banks
+    program: Program,
+    problem: Problem,
+    touches: Mapping[str, Mapping[int, int]],
+    banks: Banks,
+    kept: Collection[str],
 ) -> Iterator[_Holding]:
     states = {variable.name for variable in program.graph.variables()}
     for buffer in problem.buffers:
@@ -208,7 +214,7 @@ def _buffer_holdings(
         for fast, slow in permutations(banks.banks, 2):
             if buffer.name in states:
                 ways += _moved_state(buffer, touched, fast, slow)
-            else:
+            elif buffer.name not in kept:
                 ways += _spilled(buffer, touched, fast, slow)
         yield _Holding(buffer.name, tuple(ways), banks.arena * sum(touched.values()))
 
