@@ -73,7 +73,8 @@ def _link(compiled: Compiled, manifest: Manifest, project: Path, cmsis_nn: str |
     sizes = toolchain.section_sizes(elf)
     code, weights = bench.flash_bytes(elf)
     elf.with_suffix(".map").unlink()  # names folders of this machine
-    return Footprint(code, weights, worst_stack(project, manifest, board, cmsis_nn), sizes.flash, sizes.ram)
+    ram = sizes.ram + sum(n for name, n in sizes.regions.items() if board.memory(name).kind == "ram")
+    return Footprint(code, weights, worst_stack(project, manifest, board, cmsis_nn), sizes.flash, ram)
 
 
 def _application(project: Path, manifest: Manifest, board: Board) -> list[Path]:

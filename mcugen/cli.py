@@ -42,6 +42,7 @@ from mcugen.firmware import run_project
 from mcugen.ir import Shape
 from mcugen.lowering.variant import LEVELS
 from mcugen.passes import rewrite_names
+from mcugen.regions import SINGLE
 from mcugen.report import data, text
 from mcugen.report import plan as plans
 from mcugen.report import several as several_report
@@ -135,6 +136,13 @@ OverlapOpt = Annotated[
     bool,
     typer.Option("--overlap/--no-overlap", help="Outputs of layers may take the place of their inputs."),
 ]
+RegionsOpt = Annotated[
+    str,
+    typer.Option(
+        metavar="single|auto|NAME[=BYTES],...",
+        help="Memories for activations: one arena, all that the board gives for it, or those named.",
+    ),
+]
 CalibrationOpt = Annotated[
     Optional[str],
     typer.Option(
@@ -194,10 +202,11 @@ def _chosen_by(
     tune: bool = False,
     cmsis_nn: str | None = None,
     overlap: bool = True,
+    regions: str = SINGLE,
 ) -> CompileOptions:
-    """The options with what kernels are chosen by, and whether they may overlap inputs and outputs."""
+    """The options with what kernels are chosen by, and where in memory their buffers may lie."""
     level = _choice("--optimize", optimize, LEVELS)
-    return replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn, overlap=overlap)
+    return replace(options, optimize=level, tune=tune, cmsis_nn=cmsis_nn, overlap=overlap, regions=regions)
 
 
 def _rewritten_by(options: CompileOptions, output: str, disabled: list[str] | None) -> CompileOptions:
@@ -240,6 +249,7 @@ def build(
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     overlap: OverlapOpt = True,
+    regions: RegionsOpt = SINGLE,
     name: Annotated[
         Optional[str],
         typer.Option(
@@ -271,7 +281,8 @@ def build(
     target = load_board(board)
     kind = _choice("--project", project, tuple(OUTPUTS))
     options = _options(kernels, calibration, observer, io, shape, name, dump, io_memory)
-    options = _rewritten_by(_chosen_by(options, optimize, tune, cmsis_nn, overlap), output, disable_pass)
+    options = _chosen_by(options, optimize, tune, cmsis_nn, overlap, regions)
+    options = _rewritten_by(options, output, disable_pass)
     if out is not None:
         check_target(out, force)
     settings = _BuildSettings(kind, out, name, force, compile_it, cmsis_nn)
@@ -381,6 +392,7 @@ def verify(
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     overlap: OverlapOpt = True,
+    regions: RegionsOpt = SINGLE,
     calibration: CalibrationOpt = None,
     observer: ObserverOpt = "minmax",
     io: IoOpt = "model",
@@ -396,7 +408,7 @@ def verify(
     """Compare firmware in the emulator with the reference, byte for byte."""
     screen = Screen(as_json, quiet, verbose)
     options = _options(kernels, calibration, observer, io, shape)
-    options = _chosen_by(options, optimize, tune, cmsis_nn, overlap)
+    options = _chosen_by(options, optimize, tune, cmsis_nn, overlap, regions)
     boards = [load_board(name).name if not name.endswith(".toml") else name for name in board or ["nrf52"]]
     files = _model_files(models)
     work = [
@@ -482,6 +494,7 @@ def plan(
     observer: ObserverOpt = "minmax",
     io: IoOpt = "model",
     io_memory: IoMemoryOpt = "arena",
+    regions: RegionsOpt = SINGLE,
     shape: ShapeOpt = None,
     html: Annotated[Optional[Path], typer.Option(help="Draw the arena over time as a page.")] = None,
     svg: Annotated[Optional[Path], typer.Option(help="Draw the arena over time as an SVG file.")] = None,
@@ -493,6 +506,7 @@ def plan(
     screen = Screen(as_json, quiet, verbose)
     target = load_board(board)
     options = _options(kernels, calibration, observer, io, shape, io_memory=io_memory)
+    options = replace(options, regions=regions)
     with screen.working() as progress:
         quantized = load_quantized(model, options, progress)
         compiled = compile_for(quantized, model.name, target, options, progress)
@@ -566,6 +580,7 @@ def bench(
     tune: TuneOpt = False,
     cmsis_nn: CmsisOpt = None,
     overlap: OverlapOpt = True,
+    regions: RegionsOpt = SINGLE,
     calibration: CalibrationOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
     cycles: Annotated[
@@ -583,7 +598,9 @@ def bench(
         benching.BenchJob(
             file,
             name,
-            _chosen_by(_options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn, overlap),
+            _chosen_by(
+                _options(kind, calibration, "minmax", "model", None), level, tune, cmsis_nn, overlap, regions
+            ),
             cmsis_nn,
             cycles=cycles,
         )

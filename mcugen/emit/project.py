@@ -12,7 +12,7 @@ from pathlib import Path
 from mcugen.compiled import Compiled
 from mcugen.emit.kernels import kernel_files
 from mcugen.emit.model import model_files
-from mcugen.emit.outputs import OUTPUTS
+from mcugen.emit.outputs import OUTPUTS, WITH_REGIONS
 from mcugen.errors import InputError
 from mcugen.manifest import FILE_NAME, manifest_of
 from mcugen.resources import resource_dir
@@ -30,10 +30,24 @@ def library_files(compiled: Compiled) -> dict[str, str]:
 
 
 def project_files(compiled: Compiled, kind: str) -> dict[str, str]:
-    """Path -> text of a project. ``kind`` is a key of :data:`mcugen.emit.outputs.OUTPUTS`; KeyError otherwise."""
+    """Path -> text of a project. ``kind`` is a key of :data:`mcugen.emit.outputs.OUTPUTS`; KeyError otherwise.
+
+    Raises InputError for a kind of project that has a single arena only, when the model is spread over regions.
+    """
+    check_regions(compiled, kind)
     files = library_files(compiled)
     manifest = manifest_of(compiled, kind)
     return {**files, **OUTPUTS[kind](compiled, manifest, tuple(files)), FILE_NAME: manifest.text()}
+
+
+def check_regions(compiled: Compiled, kind: str) -> None:
+    """Raises InputError unless a kind of project can place the buffers of the model."""
+    if compiled.memory.spread is not None and kind not in WITH_REGIONS:
+        raise InputError(
+            f"'{kind}' projects have a single arena",
+            where="--regions",
+            hint=f"several regions are for {' and '.join(WITH_REGIONS)}; or leave the option out",
+        )
 
 
 @contextlib.contextmanager

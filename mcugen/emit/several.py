@@ -61,8 +61,15 @@ def together(name: str, models: Sequence[Compiled], concurrent: bool) -> Several
     """The arena of several models for one board: the largest of theirs, with ``concurrent`` the sum.
 
     Models with states always have a part of their own: what they keep must survive the runs of the others.
-    Raises InputError when two models, or a model and the project, would have the same names in C.
+    Raises InputError when two models, or a model and the project, would have the same names in C, and for models that
+    are spread over regions.
     """
+    if any(model.memory.spread is not None for model in models):
+        raise InputError(
+            "several models share one arena",
+            where="--regions",
+            hint="leave the option out, or build each into a project of its own",
+        )
     names = [name.lower(), f"{name}_arena".lower(), *(m.name.lower() for m in models)]
     twice = {n for n in names if names.count(n) > 1}
     if twice:

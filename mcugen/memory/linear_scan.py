@@ -44,12 +44,15 @@ def first_fit(instance: Instance, order: Sequence[int], method: str) -> Packing:
     return _pack(instance, order, lambda _, gaps: gaps[0].low, method)
 
 
-def linear_scan(instance: Instance) -> Packing:
-    """The best packing of several orders and fits; the first that reaches the lower bound ends the search."""
-    bound = lower_bound(instance)
+def linear_scan(instance: Instance, goal: int = 0, bound: int | None = None) -> Packing:
+    """The best packing of several orders and fits; the first that reaches the lower bound ends the search.
+
+    goal: bytes that are good enough to end it too. bound: the instance's lower bound, where it is known already.
+    """
+    bound = lower_bound(instance) if bound is None else bound
     best = greedy_by_size(instance)
     for attempt in _attempts(instance, bound):
-        if best.peak == bound:
+        if best.peak <= max(bound, goal):
             break
         best = min(best, attempt(), key=lambda packing: packing.peak)
     return best

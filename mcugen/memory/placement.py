@@ -16,7 +16,7 @@ others have to be packed. That loses nothing: whatever lies above such a buffer 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -28,12 +28,16 @@ from mcugen.memory.linear_scan import Packing, linear_scan
 from mcugen.memory.problem import Buffer, Overlap, Problem, Region, align_up
 from mcugen.memory.search import improve
 
-_PACKINGS = 150
+_PACKINGS = 400
 """Sets of buffers packed at most."""
-_CHECKS = 12_000
+_CHECKS = 16_000
 """Choices looked at at most, half of them by the exact search."""
 _NODES = 300
 """Search nodes for a packing that the linear scan does not find."""
+_PRICES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""What greedy choices take a byte of a region for, as parts of all that is at stake divided by the region's size."""
+_STARTS = 3
+"""Greedy choices that are improved."""
 _LAST_NODES = 1000
 """Search nodes for a smaller packing of the regions in the end."""
 
@@ -84,12 +88,13 @@ def place(
 
     checks: the budget of the search. Raises DoesNotFitError when no choice was found that fits.
     """
-    search = _Search(tuple(items), _Packer.of(items, regions, overlaps), checks)
-    greedy = search.greedy()
-    search.checks = checks // 2
-    chosen = None if greedy is None else search.improved(greedy)
-    search.checks = checks // 2
-    chosen, complete = search.best(chosen)
+    search = _Search(tuple(items), _Packer.of(items, regions, overlaps))
+    greedy = search.greedy(0.0)
+    starts = sorted({c for f in _PRICES if (c := search.greedy(f))}, key=lambda c: (search.cost(c), c))[
+        :_STARTS
+    ]
+    improved = [search.improved(start, checks // 2 // _STARTS) for start in starts]
+    chosen, complete = search.best(min(improved, key=search.cost, default=None), checks // 2)
     if chosen is None:
         raise _does_not_fit(items, regions, complete and search.packer.sure)
     cost = search.cost(chosen)
@@ -113,12 +118,35 @@ def repack(problem: Problem, region: Region) -> dict[str, int] | None:
 
 @dataclass
 class _Packed:
-    """What is known of a set of buffers: the best packing, bytes below which there is none, whether it was searched."""
+    """What is known of a set of buffers: the best packing so far, and bytes below which there is none.
+
+    efforts: what may still be tried for a smaller packing.
+    """
 
     instance: Instance
     packing: Packing
     bound: int
-    searched: bool = False
+    efforts: list[Callable[[_Packed, int], Packing]]
+
+    @staticmethod
+    def of(instance: Instance, room: int) -> _Packed:
+        bound = lower_bound(instance)
+        return _Packed(instance, linear_scan(instance, room, bound), bound, [_searched, _scanned])
+
+    def fits(self, room: int) -> bool:
+        """Whether a packing within the room is found; tries what has not been tried yet."""
+        while self.packing.peak > room >= self.bound and self.efforts:
+            effort = self.efforts.pop()
+            self.packing = min(self.packing, effort(self, room), key=lambda packing: packing.peak)
+        return self.packing.peak <= room
+
+
+def _scanned(packed: _Packed, room: int) -> Packing:
+    return linear_scan(packed.instance, room, packed.bound)
+
+
+def _searched(packed: _Packed, room: int) -> Packing:
+    return improve(packed.instance, packed.packing, room, Budget(_NODES, math.inf))[0]
 
 
 @dataclass
@@ -133,9 +161,10 @@ class _Packer:
     overlaps: tuple[Overlap, ...]
     permanent: frozenset[str]
     alignment: int
+    steps: int
     packings: int = _PACKINGS
     sure: bool = True
-    known: dict[frozenset[Buffer], _Packed] = field(default_factory=dict)
+    known: dict[frozenset[str], _Packed] = field(default_factory=dict)
 
     @staticmethod
     def of(items: Sequence[Item], regions: Sequence[Region], overlaps: Sequence[Overlap]) -> _Packer:
@@ -144,7 +173,18 @@ class _Packer:
         overlapping = {name for o in overlaps for name in (o.a, o.b)}
         permanent = {b.name for b in buffers if b.lower == first and b.upper == last} - overlapping
         alignment = max((b.alignment for b in buffers), default=1)
-        return _Packer({r.name: r for r in regions}, tuple(overlaps), frozenset(permanent), alignment)
+        return _Packer(
+            {r.name: r for r in regions},
+            tuple(overlaps),
+            frozenset(permanent),
+            alignment,
+            max(last - first, 1),
+        )
+
+    @property
+    def sizes(self) -> Mapping[str, float]:
+        """Bytes of the regions."""
+        return {r.name: math.inf if r.size is None else float(r.size) for r in self.regions.values()}
 
     def fits(self, region: str, buffers: Sequence[Buffer]) -> bool:
         """Whether a packing of the buffers within the region's size is found."""
@@ -152,38 +192,33 @@ class _Packer:
         if size is None or self._stacked(buffers) <= size:
             return True
         passing = [b for b in buffers if b.name not in self.permanent]
-        room = size - self._stacked([b for b in buffers if b.name in self.permanent])
+        room = size - (self._stacked(buffers) - self._stacked(passing))
         if room < max((b.size for b in passing), default=0):
             return False
-        packed = self._packed(region, passing)
-        if packed is None or packed.packing.peak <= room:
-            return packed is not None
-        if packed.bound <= room and not packed.searched:
-            packed.packing, _ = improve(packed.instance, packed.packing, room, Budget(_NODES, math.inf))
-            packed.searched = True
-        self.sure &= packed.packing.peak <= room or packed.bound > room
-        return packed.packing.peak <= room
+        packed = self._packed(region, passing, room)
+        fits = packed is not None and packed.fits(room)
+        self.sure &= fits or (packed is not None and packed.bound > room)
+        return fits
 
     def _stacked(self, buffers: Sequence[Buffer]) -> int:
         """Bytes of the buffers one after the other."""
-        return sum(align_up(b.size, self.alignment) for b in buffers)
+        unit = self.alignment
+        return unit * sum(-(-b.size // unit) for b in buffers)
 
-    def _packed(self, region: str, buffers: Sequence[Buffer]) -> _Packed | None:
+    def _packed(self, region: str, buffers: Sequence[Buffer], room: int) -> _Packed | None:
         """The packing of a set, if the budget allows it."""
-        key = frozenset(buffers)
+        key = frozenset(b.name for b in buffers)
         if key not in self.known:
             if self.packings <= 0:
-                self.sure = False
                 return None
             self.packings -= 1
-            self.known[key] = self._pack(region, buffers)
+            self.known[key] = _Packed.of(self._instance(region, buffers), room)
         return self.known[key]
 
-    def _pack(self, region: str, buffers: Sequence[Buffer]) -> _Packed:
+    def _instance(self, region: str, buffers: Sequence[Buffer]) -> Instance:
         names = {b.name for b in buffers}
         overlaps = tuple(o for o in self.overlaps if o.a in names and o.b in names)
-        instance = instance_of(Problem(tuple(buffers), overlaps, (self.regions[region],)), region)
-        return _Packed(instance, linear_scan(instance), lower_bound(instance))
+        return instance_of(Problem(tuple(buffers), overlaps, (self.regions[region],)), region)
 
     def offsets(self, buffers: Mapping[str, Sequence[Buffer]], nodes: int = _LAST_NODES) -> dict[str, int]:
         """Where everything lies, for sets of buffers by region that fit. nodes: to be searched for smaller plans."""
@@ -194,8 +229,9 @@ class _Packer:
                 found[buffer.name] = start
                 start += align_up(buffer.size, self.alignment)
             passing = [b for b in inside if b.name not in self.permanent]
-            packed = self.known.get(frozenset(passing)) or self._pack(region, passing)
-            best = packed.packing
+            packed = self.known.get(frozenset(b.name for b in passing))
+            packed = packed or _Packed.of(self._instance(region, passing), 0)
+            best = min(packed.packing, _scanned(packed, 0), key=lambda packing: packing.peak)
             if best.peak > packed.bound and nodes:
                 best, _ = improve(packed.instance, best, packed.bound, Budget(nodes, math.inf))
             order = [b.name for b in packed.instance.buffers]
@@ -209,11 +245,26 @@ _Choice: TypeAlias = "tuple[int, ...]"
 
 @dataclass
 class _Search:
-    """The state of one search. checks: choices that may still be looked at."""
+    """The state of one search. checks: choices that may still be looked at.
+
+    by_cost: the options of each item, the cheapest first; by_density, by_size: orders of the items.
+    """
 
     items: tuple[Item, ...]
     packer: _Packer
-    checks: int
+    checks: int = 0
+    by_cost: list[list[int]] = field(init=False)
+    by_density: list[int] = field(init=False)
+    by_size: list[int] = field(init=False)
+    at_stake: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_cost = [
+            sorted(range(len(options)), key=lambda k: (options[k].cost, options[k].bytes, k))
+            for options in (item.options for item in self.items)
+        ]
+        self.by_density, self.by_size = self._in_density(), self._in_size()
+        self.at_stake = sum(self._regret(i) for i in range(len(self.items)))
 
     def cost(self, choice: _Choice) -> float:
         return sum(i.options[k].cost for i, k in zip(self.items, choice, strict=True) if k >= 0)
@@ -228,47 +279,58 @@ class _Search:
         found: dict[str, list[Buffer]] = {name: [] for name in self.packer.regions}
         for item, k in zip(self.items, choice, strict=True):
             for buffer in item.options[k].buffers if k >= 0 else ():
-                assert buffer.region is not None
-                found[buffer.region].append(buffer)
+                found[buffer.region or ""].append(buffer)
         return found
 
-    def fits(self, choice: _Choice, changed: Iterable[str]) -> bool:
+    def fits(self, choice: _Choice, changed: Collection[str]) -> bool:
         """Whether the regions that changed hold what a choice puts into them."""
         self.checks -= 1
+        if not changed:
+            return True
         buffers = self.buffers(choice)
         return all(self.packer.fits(name, buffers[name]) for name in changed)
 
     # ---- greedy
 
-    def greedy(self) -> _Choice | None:
-        """Every item takes the cheapest option that still fits, in the first of several orders that works."""
-        return self._in_order(self._by_density()) or self._in_order(self._by_size())
+    def greedy(self, price: float) -> _Choice | None:
+        """Every item takes the cheapest option that still fits, in the first of several orders that works.
 
-    def _in_order(self, order: Sequence[int]) -> _Choice | None:
+        price: of space, see _PRICES. With a price, options that take much space for long come later.
+        """
+        return self._in_order(self.by_density, price) or self._in_order(self.by_size, price)
+
+    def _in_order(self, order: Sequence[int], price: float) -> _Choice | None:
         choice: _Choice = (-1,) * len(self.items)
         for i in order:
-            more = self._first_fit(choice, i)
+            more = self._first_fit(choice, i, price)
             if more is None:
                 return None
             choice = more
         return choice
 
-    def _first_fit(self, choice: _Choice, i: int) -> _Choice | None:
-        for k in self._by_cost(i):
+    def _first_fit(self, choice: _Choice, i: int, price: float) -> _Choice | None:
+        options = self.items[i].options
+        for k in sorted(self.by_cost[i], key=lambda k: options[k].cost + price * self._space(options[k])):
             attempt = _with(choice, i, k)
             if self.fits(attempt, self._touched(i, k)):
                 return attempt
         return None
+
+    def _space(self, option: Option) -> float:
+        """The part that an option takes of its regions, over the time, of all that is at stake."""
+        return sum(
+            self.at_stake
+            * b.size
+            * (b.upper - b.lower)
+            / (self.packer.sizes[b.region or ""] * self.packer.steps)
+            for b in option.buffers
+        )
 
     def _touched(self, i: int, k: int) -> set[str]:
         """The regions of an option."""
         return (
             {b.region for b in self.items[i].options[k].buffers if b.region is not None} if k >= 0 else set()
         )
-
-    def _by_cost(self, i: int) -> list[int]:
-        options = self.items[i].options
-        return sorted(range(len(options)), key=lambda k: (options[k].cost, options[k].bytes, k))
 
     def _regret(self, i: int) -> float:
         """What an item loses when it does not get its cheapest option."""
@@ -278,19 +340,20 @@ class _Search:
     def _size(self, i: int) -> int:
         return max((o.bytes for o in self.items[i].options), default=0)
 
-    def _by_density(self) -> list[int]:
+    def _in_density(self) -> list[int]:
         """The items with the most to lose per byte first."""
         return sorted(range(len(self.items)), key=lambda i: (-self._regret(i) / max(self._size(i), 1), i))
 
-    def _by_size(self) -> list[int]:
+    def _in_size(self) -> list[int]:
         """What has to be in memory first, the largest first."""
         spare = [any(not o.buffers for o in item.options) for item in self.items]
         return sorted(range(len(self.items)), key=lambda i: (spare[i], -self._size(i), i))
 
     # ---- improvement by single and double changes
 
-    def improved(self, choice: _Choice) -> _Choice:
+    def improved(self, choice: _Choice, checks: int) -> _Choice:
         """The choice with every change of one item, or of two, that lowers the cost."""
+        self.checks = checks
         while True:
             better = self._with_one_change(choice) or self._with_two_changes(choice)
             if better is None or self.checks <= 0:
@@ -300,10 +363,10 @@ class _Search:
     def _cheaper(self, choice: _Choice, i: int) -> list[int]:
         """The options of an item that cost less than its present one, the cheapest first."""
         now = self.items[i].options[choice[i]].cost
-        return [k for k in self._by_cost(i) if self.items[i].options[k].cost < now]
+        return [k for k in self.by_cost[i] if self.items[i].options[k].cost < now]
 
     def _with_one_change(self, choice: _Choice) -> _Choice | None:
-        for i in self._by_density():
+        for i in self.by_density:
             for k in self._cheaper(choice, i):
                 attempt = _with(choice, i, k)
                 if self.fits(attempt, self._touched(i, k)):
@@ -312,7 +375,7 @@ class _Search:
 
     def _with_two_changes(self, choice: _Choice) -> _Choice | None:
         """One item improves by more than another, in its way, loses."""
-        for i in self._by_density():
+        for i in self.by_density:
             for k in self._cheaper(choice, i):
                 gain = self.items[i].options[choice[i]].cost - self.items[i].options[k].cost
                 found = self._making_way(_with(choice, i, k), i, gain)
@@ -322,11 +385,11 @@ class _Search:
 
     def _making_way(self, choice: _Choice, i: int, gain: float) -> _Choice | None:
         wanted = self._touched(i, choice[i])
-        for j in reversed(self._by_density()):
+        for j in reversed(self.by_density):
             if j == i or not wanted & self._touched(j, choice[j]):
                 continue
             now = self.items[j].options[choice[j]].cost
-            for k in self._by_cost(j):
+            for k in self.by_cost[j]:
                 loss = self.items[j].options[k].cost - now
                 if k == choice[j] or not loss < gain - _EPSILON or self.checks <= 0:
                     continue
@@ -337,9 +400,10 @@ class _Search:
 
     # ---- exact search
 
-    def best(self, start: _Choice | None) -> tuple[_Choice | None, bool]:
+    def best(self, start: _Choice | None, checks: int) -> tuple[_Choice | None, bool]:
         """The cheapest choice found by branch and bound, and whether everything was looked at."""
-        order = self._by_density() if start is not None else self._by_size()
+        self.checks = checks
+        order = self.by_density if start is not None else self.by_size
         least = [min((o.cost for o in self.items[i].options), default=math.inf) for i in order]
         rest = [sum(least[n:]) for n in range(len(order) + 1)]
         found, limit = start, math.inf if start is None else self.cost(start)
@@ -359,7 +423,7 @@ class _Search:
 
     def _branches(self, depth: int, choice: _Choice, i: int) -> list[tuple[int, _Choice]]:
         """The options of an item that fit with what is chosen, the cheapest last, which is taken first."""
-        attempts = [(k, _with(choice, i, k)) for k in reversed(self._by_cost(i))]
+        attempts = [(k, _with(choice, i, k)) for k in reversed(self.by_cost[i])]
         return [(depth + 1, a) for k, a in attempts if self.fits(a, self._touched(i, k))]
 
 

@@ -25,3 +25,6 @@ OUTPUTS: Mapping[str, Output] = {
     "mbed": mbed_files,
 }
 """The kinds by name; the first is the default."""
+
+WITH_REGIONS = ("cmake", "make")
+"""Those whose build places buffers in memories by name: their linker scripts have a section for each memory."""

@@ -25,7 +25,14 @@ def example_files(
         for path in sorted(runtime.glob("*.[ch]"))
     }
     boards = {board.name: board for board in (compiled.board, compiled.board.twin())}
-    scripts = {_script(board): toolchain.linker_script(board) for board in boards.values()}
+    board = compiled.board
+    scripts = {
+        # Other boards' memories matter to models that name them.
+        _script(b): toolchain.linker_script(
+            b, toolchain.absent_memories(board, b) if compiled.memory.spread else ()
+        )
+        for b in boards.values()
+    }
     return {**render_all({MAIN: main}, context), **sources, **scripts}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.model import weight_bytes
+from mcugen.emit.regions import has_copies, region_names
 from mcugen.emit.render import render
 from mcugen.ir import DType, Tensor
 from mcugen.manifest import Manifest
@@ -49,6 +50,7 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "layers": len(manifest.layers),
         "macs": manifest.macs,
         "arena_bytes": manifest.arena_bytes,
+        **_regions(compiled),
         "scratch_bytes": manifest.scratch_bytes,
         "weight_bytes": weight_bytes(compiled),
         "flash_bytes": board.flash_bytes,
@@ -57,6 +59,19 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "outputs": _tensors(compiled, "output", compiled.graph.outputs),
         "bound": _bound(compiled),
         "notes": [c.comment(note) for note in compiled.notes],
+    }
+
+
+def _regions(compiled: Compiled) -> dict[str, Any]:
+    """The regions, when there are several, and what they gain."""
+    board, spread = compiled.board, compiled.memory.spread
+    capacities = {} if spread is None else {bank.name: bank.size for bank in spread.banks}
+    return {
+        "regions": [{**r.record(), "capacity": capacities[r.region]} for r in region_names(compiled)],
+        "has_copies": has_copies(compiled),
+        "cost": f"{100 * spread.cost / spread.arena_cost:.0f} %" if spread and spread.arena_cost else "",
+        "arena_memory": board.layout.arena,
+        "weights_memory": board.layout.weights,
     }
 
 
