@@ -517,6 +517,8 @@ def plan(
     screen.show(*plans.plan_summary(view), plans.plan_table(view))
     if view.shared:
         screen.show(plans.shared_table(view))
+    if view.copies:
+        screen.show(plans.copies_table(view))
     screen.give(plans.plan_data(view))
     try:
         check_arena(compiled)

@@ -80,7 +80,8 @@ class Spread:
 
     banks: those that hold something. problem: all buffers, with their regions; offsets: a plan of it that fits.
     pieces: the buffers of each tensor in which kernels find it, in the order of time; rest: where a state that is
-    moved for its use lies between inferences. constants: the buffers of constants that are copied.
+    moved for its use lies between inferences; between: where other tensors are while they are away.
+    constants: the buffers of constants that are copied.
     cost: of the accesses of one inference; arena_cost: with all buffers in the usual region and no copies.
     proven: no cheaper placement of this kind exists.
     """
@@ -90,6 +91,7 @@ class Spread:
     offsets: Mapping[str, int]
     pieces: Mapping[str, tuple[Buffer, ...]]
     rest: Mapping[str, Buffer]
+    between: Mapping[str, Buffer]
     constants: Mapping[ConstantKey, Buffer]
     copies: tuple[Copy, ...]
     cost: float
@@ -156,28 +158,24 @@ def spread(
     final = _begun_early(program, draft)
     buffers = {b.name: b for b in final.problem.buffers}
     used = {what: tuple(buffers[b.name] for b in way.used) for what, way in ways.items()}
+    states = {variable.name for variable in program.graph.variables()}
+    between = {
+        what: way.between for what, way in ways.items() if isinstance(what, str) and way.between is not None
+    }
     unmoved = banks.constants * sum(n for key, n in traffic.constants.items() if key not in ways)
     return Spread(
         banks=tuple(bank for bank in banks.banks if bank.name in {r.name for r in final.problem.regions}),
         problem=final.problem,
         offsets=final.offsets,
         pieces={what: pieces for what, pieces in used.items() if isinstance(what, str)},
-        rest=_at_rest(program, ways),
+        rest={name: b for name, b in between.items() if name in states},
+        between={name: b for name, b in between.items() if name not in states},
         constants={what: ps[0] for what, ps in used.items() if not isinstance(what, str) and ps},
         copies=tuple(sorted(final.copies, key=lambda copy: (copy.begin, copy.end, copy.target))),
         cost=placed.cost + unmoved,
         arena_cost=sum(h.usual for h in holdings) + unmoved,
         proven=placed.proven,
     )
-
-
-def _at_rest(program: Program, ways: Mapping[str | ConstantKey, _Way]) -> dict[str, Buffer]:
-    states = {variable.name for variable in program.graph.variables()}
-    return {
-        what: way.between
-        for what, way in ways.items()
-        if isinstance(what, str) and what in states and way.between is not None
-    }
 
 
 def _problem(banks: Banks, problem: Problem, buffers: list[Buffer]) -> Problem:

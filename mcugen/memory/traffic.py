@@ -8,7 +8,8 @@ whose operator writes P positions (or rows) of C channels:
 - other constants (bias, multipliers): all of them for each position, two positions at a time;
 - the first input: M / 2 bytes; with working memory, into which kernels copy what they read several times, M / C
   (depthwise: once);
-- working memory: written as often as the input is read, and M / 2 bytes read; at least once each.
+- working memory: written as often as the input is read, and M / 2 bytes read; at least once each;
+- states: moved on by one place and read, that is three times.
 
 Everything else is read or written once, tables of element-wise functions once per output element. The model is
 coarse: it does not know caches, nor what a particular kernel keeps in registers. What matters is which bytes are
@@ -29,6 +30,7 @@ ConstantKey: TypeAlias = "tuple[int, int, str]"
 """A constant of a program: step, number of the call in it, role."""
 
 _BLOCK = 2
+_STATE = 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,10 @@ def traffic_of(program: Program) -> Traffic:
             work = _Work.of(step, call, program.graph)
             for i, name in enumerate(call.inputs):
                 tensors[t, name] += work.input_bytes(i, program.graph.tensors[name].bytes)
-            for name in (*call.outputs, *call.states):
+            for name in call.outputs:
                 tensors[t, name] += program.graph.tensors[name].bytes
+            for name in call.states:
+                tensors[t, name] += _STATE * program.graph.tensors[name].bytes
             for constant in call.constants:
                 constants[t, k, constant.role] += work.constant_bytes(
                     constant.role, constant.data.nbytes, constant.data.itemsize

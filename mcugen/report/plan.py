@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, TypeAlias
@@ -13,11 +13,18 @@ from mcugen.compiled import Compiled
 from mcugen.ir import Graph
 from mcugen.memory import Buffer
 from mcugen.memory.liveness import alias_roots
+from mcugen.memory.spread import Copy, CopyKind
 from mcugen.report.text import kib, plain_table
 
-Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch"]
+Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch", "constant"]
 _MOST_CHARACTERS = 60
-KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch")
+KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch", "constant")
+COPIES: Mapping[CopyKind, str] = {
+    "keep": "constant, once at the start",
+    "stage": "constant, each time",
+    "spill": "away",
+    "restore": "back",
+}
 
 
 def span(first: int, last: int) -> str:
@@ -77,16 +84,39 @@ class Shared:
 
 @dataclass(frozen=True)
 class RegionPeak:
-    """Bytes that a region needs, and that no plan of this order of operators could do without."""
+    """Bytes that a region needs, and that no plan of this order of operators could do without.
+
+    capacity: bytes it may have; None for the arena.
+    """
 
     name: str
     peak: int
     lower_bound: int
+    capacity: int | None = None
+
+
+@dataclass(frozen=True)
+class CopyRow:
+    """Bytes copied into buffer ``target``, begun before step ``begin`` and done before step ``end``; -1 is init.
+
+    source: a buffer's name, or "flash".
+    """
+
+    kind: CopyKind
+    source: str
+    target: str
+    bytes: int
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True)
 class PlanView:
-    """What there is to say about a plan. steps: the operators in order. outside: tensors in the caller's memory."""
+    """What there is to say about a plan. steps: the operators in order. outside: tensors in the caller's memory.
+
+    costs: of a plan for several memories, the modelled cost of an inference's accesses, and what it would be with all
+    buffers in the board's arena and no copies.
+    """
 
     model: str
     board: str
@@ -101,6 +131,8 @@ class PlanView:
     rows: tuple[Row, ...]
     shared: tuple[Shared, ...]
     outside: tuple[str, ...]
+    copies: tuple[CopyRow, ...] = ()
+    costs: tuple[float, float] | None = None
 
     @property
     def gap(self) -> int:
@@ -115,9 +147,8 @@ def plan_view(compiled: Compiled) -> PlanView:
     """The plan of a compiled model; rows by first step, then by offset."""
     memory, steps = compiled.memory, compiled.program.steps
     plan = memory.plan
-    names: dict[str, list[str]] = {}
-    for name, root in alias_roots(compiled.graph).items():
-        names.setdefault(root, []).append(name)
+    spread = memory.spread
+    names = _names(compiled)
     found = [_row(compiled, buffer, names.get(buffer.name, [])) for buffer in memory.problem.buffers]
     found.sort(key=lambda row: (row.first, row.region, row.offset, row.name))
     rows = tuple(replace(row, number=i + 1) for i, row in enumerate(found))
@@ -131,17 +162,49 @@ def plan_view(compiled: Compiled) -> PlanView:
         peak_step=memory.peak_step,
         steps=tuple(step.op.origin or step.op.kind for step in steps),
         kinds=tuple(step.op.kind for step in steps),
-        regions=tuple(RegionPeak(name, peak, plan.lower_bounds[name]) for name, peak in plan.peaks.items()),
+        regions=_regions(compiled),
         rows=rows,
         shared=tuple(s for a, b in combinations(rows, 2) if (s := _shared(a, b)) is not None),
         outside=tuple(f"{name} ({io})" for name, io in memory.external.items()),
+        copies=() if spread is None else tuple(_copy(copy) for copy in spread.copies),
+        costs=None if spread is None else (spread.cost, spread.arena_cost),
     )
+
+
+def _names(compiled: Compiled) -> dict[str, list[str]]:
+    """The tensors in each buffer."""
+    spread = compiled.memory.spread
+    buffers: dict[str, list[str]] = {}
+    for name, root in alias_roots(compiled.graph).items():
+        found = [root]
+        if spread is not None:
+            found = [b.name for b in spread.pieces.get(root, ())]
+            found += [b.name for b in (spread.rest.get(root), spread.between.get(root)) if b is not None]
+        for buffer in dict.fromkeys(found):
+            buffers.setdefault(buffer, []).append(name)
+    return buffers
+
+
+def _regions(compiled: Compiled) -> tuple[RegionPeak, ...]:
+    memory = compiled.memory
+    capacities = {} if memory.spread is None else {bank.name: bank.size for bank in memory.spread.banks}
+    return tuple(
+        RegionPeak(name, peak, memory.plan.lower_bounds[name], capacities.get(name))
+        for name, peak in memory.plan.peaks.items()
+    )
+
+
+def _copy(copy: Copy) -> CopyRow:
+    source = copy.source if isinstance(copy.source, str) else "flash"
+    return CopyRow(copy.kind, source, copy.target, copy.bytes, copy.begin, copy.end)
 
 
 def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
     """The row of a buffer that holds the tensors of these names; scratch holds none."""
     memory, steps = compiled.memory, compiled.program.steps
-    kind = _kind(compiled.graph, names)
+    spread = memory.spread
+    is_constant = spread is not None and buffer in spread.constants.values()
+    kind: Kind = "constant" if is_constant else _kind(compiled.graph, names)
     made = kind in ("output", "activation") and steps
     return Row(
         number=0,
@@ -180,16 +243,28 @@ def plan_facts(view: PlanView) -> list[tuple[str, str]]:
     """The figures of the arena as a whole, by name."""
     proof = "nothing smaller exists" if view.proven else "a smaller one may exist"
     facts = [
-        ("arena", kib(view.arena_bytes)),
+        ("arena" if view.costs is None else "regions", kib(view.arena_bytes)),
         ("lower bound", kib(view.lower_bound)),
         ("gap", f"{view.gap:,} B; {proof} for this order of operators ({view.method})"),
         ("peak", f"step {view.at_peak()}"),
     ]
-    if len(view.regions) > 1:
-        facts += [
-            (f"region {r.name}", f"{r.peak:,} B, lower bound {r.lower_bound:,} B") for r in view.regions
-        ]
+    if len(view.regions) > 1 or view.costs is not None:
+        facts += [(f"region {r.name}", _region_text(r)) for r in view.regions]
+    if view.costs is not None:
+        facts.append(("access cost", _cost_text(*view.costs)))
     return facts + [("outside", text) for text in view.outside]
+
+
+def _region_text(region: RegionPeak) -> str:
+    text = f"{region.peak:,} B, lower bound {region.lower_bound:,} B"
+    return text if region.capacity is None else f"{text}, room for {region.capacity:,} B"
+
+
+def _cost_text(cost: float, arena: float) -> str:
+    share = f", {100 * cost / arena:.0f} %" if arena else ""
+    return (
+        f"{cost:,.0f} modelled (bytes touched x cost of the memory); in the arena alone {arena:,.0f}{share}"
+    )
 
 
 def plan_summary(view: PlanView) -> list[str]:
@@ -201,7 +276,7 @@ def plan_summary(view: PlanView) -> list[str]:
 
 def plan_table(view: PlanView) -> Table:
     """One row per buffer; those live at the peak are marked."""
-    several = len(view.regions) > 1
+    several = len(view.regions) > 1 or view.costs is not None
     columns = ["#", "buffer", "kind", "bytes", "offset", "end", "steps", "at peak"]
     table = plain_table(*columns, *(["region"] if several else []), right=(0, 3, 4, 5, 6))
     for row in view.rows:
@@ -228,6 +303,17 @@ def shared_table(view: PlanView) -> Table:
     return table
 
 
+def copies_table(view: PlanView) -> Table:
+    """What is copied from one memory to another, and when."""
+    table = plain_table(
+        "copy", "from", "to", "bytes", "begun before", "done before", right=(3, 4, 5), title="copies"
+    )
+    for copy in view.copies:
+        when = ("init", "init") if copy.begin < 0 else (f"step {copy.begin}", f"step {copy.end}")
+        table.add_row(COPIES[copy.kind], _cell(copy.source), _cell(copy.target), f"{copy.bytes:,}", *when)
+    return table
+
+
 def plan_data(view: PlanView) -> dict[str, Any]:
     """The same for machines; steps count from 0, the last one is included."""
     return {
@@ -244,4 +330,7 @@ def plan_data(view: PlanView) -> dict[str, Any]:
         "buffers": [asdict(row) for row in view.rows],
         "overlaps": [asdict(s) for s in view.shared],
         "outside": list(view.outside),
+        "copies": [asdict(copy) for copy in view.copies],
+        "access_cost": None if view.costs is None else view.costs[0],
+        "arena_access_cost": None if view.costs is None else view.costs[1],
     }

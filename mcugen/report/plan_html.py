@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcugen.compiled import GENERATOR
 from mcugen.emit.render import render
-from mcugen.report.plan import PlanView, Row, Shared, plan_facts
+from mcugen.report.plan import COPIES, CopyRow, PlanView, Row, Shared, plan_facts
 from mcugen.report.plan_svg import plan_svg, safe
 
 
@@ -17,6 +17,7 @@ def plan_html(view: PlanView) -> str:
         "drawing": plan_svg(view, heading=False),
         "rows": [_row(view, row) for row in view.rows],
         "shared": [_shared(s) for s in view.shared],
+        "copies": [_copy(copy) for copy in view.copies],
     }
     return render("plan.html.j2", context)
 
@@ -32,6 +33,17 @@ def _row(view: PlanView, row: Row) -> dict[str, object]:
         "steps": row.steps,
         "region": safe(row.region),
         "at_peak": row.first <= view.peak_step <= row.last,
+    }
+
+
+def _copy(copy: CopyRow) -> dict[str, str]:
+    return {
+        "kind": COPIES[copy.kind],
+        "source": safe(copy.source),
+        "target": safe(copy.target),
+        "bytes": f"{copy.bytes:,}",
+        "begin": "init" if copy.begin < 0 else f"step {copy.begin}",
+        "end": "init" if copy.begin < 0 else f"step {copy.end}",
     }
 
 

@@ -64,7 +64,7 @@ def plan_svg(view: PlanView, *, heading: bool = True) -> str:
         "title": safe(f"Memory plan of {view.model} for {view.board}"),
         "heading": heading,
         "legend": _legend(used, bool(view.shared)),
-        "charts": [_chart(view, chart, several=len(charts) > 1) for chart in charts],
+        "charts": [_chart(view, c, several=len(charts) > 1 or view.costs is not None) for c in charts],
     }
     return render("plan.svg.j2", context)
 

@@ -57,7 +57,8 @@ def build_rows(built: Built) -> list[tuple[str, str]]:
     if foot is not None:
         rows.append(("flash", f"code {kib(foot.code)}, weights {kib(foot.weights)}"))
     other = "" if foot is None else f", stack about {foot.stack:,} B"
-    rows.append(("RAM", f"arena {kib(compiled.memory.arena_bytes)}{other}{_other_ram(built)}"))
+    rows.append(("RAM", f"{_arena(compiled)}{other}{_other_ram(built)}"))
+    rows += _spread_rows(compiled)
     if foot is not None:
         rows.append(("whole image", _fit(foot.image_flash, board.flash_bytes, "flash")))
         rows.append(("", _fit(foot.image_ram, board.ram_bytes, "RAM")))
@@ -70,6 +71,28 @@ def build_rows(built: Built) -> list[tuple[str, str]]:
         for i, line in enumerate(trade_lines(built.trades, compiled.program.optimize))
     ]
     return rows
+
+
+def _arena(compiled: Compiled) -> str:
+    """The arena, or what lies in each memory."""
+    memory = compiled.memory
+    if memory.spread is None:
+        return f"arena {kib(memory.arena_bytes)}"
+    return ", ".join(f"{name} {kib(peak)}" for name, peak in memory.plan.peaks.items())
+
+
+def _spread_rows(compiled: Compiled) -> list[tuple[str, str]]:
+    """What several memories gain, and what a program has to do for them."""
+    spread = compiled.memory.spread
+    if spread is None:
+        return []
+    kept = [copy.bytes for copy in spread.copies if copy.kind == "keep"]
+    moved = [copy.bytes for copy in spread.copies if copy.kind != "keep"]
+    gain = f"{100 * spread.cost / spread.arena_cost:.0f} %" if spread.arena_cost else "none"
+    rows = [("access cost", f"{gain} of that in the single arena, modelled")]
+    if spread.copies:
+        rows.append(("copies", f"{sum(kept):,} B once at the start, {sum(moved):,} B in each inference"))
+    return rows + [(f"set up {bank.name}", bank.setup) for bank in spread.banks if bank.setup]
 
 
 def trade_lines(found: Sequence[Trade], level: str) -> list[str]:
