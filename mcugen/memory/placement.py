@@ -181,10 +181,12 @@ class _Packer:
             max(last - first, 1),
         )
 
-    @property
-    def sizes(self) -> Mapping[str, float]:
-        """Bytes of the regions."""
-        return {r.name: math.inf if r.size is None else float(r.size) for r in self.regions.values()}
+    def share(self, buffer: Buffer) -> float:
+        """The part of its region, over the time of all steps, that a buffer takes."""
+        size = self.regions[buffer.region or ""].size
+        return (
+            0.0 if size is None else buffer.size * (buffer.upper - buffer.lower) / (max(size, 1) * self.steps)
+        )
 
     def fits(self, region: str, buffers: Sequence[Buffer]) -> bool:
         """Whether a packing of the buffers within the region's size is found."""
@@ -318,13 +320,7 @@ class _Search:
 
     def _space(self, option: Option) -> float:
         """The part that an option takes of its regions, over the time, of all that is at stake."""
-        return sum(
-            self.at_stake
-            * b.size
-            * (b.upper - b.lower)
-            / (self.packer.sizes[b.region or ""] * self.packer.steps)
-            for b in option.buffers
-        )
+        return self.at_stake * sum(self.packer.share(b) for b in option.buffers)
 
     def _touched(self, i: int, k: int) -> set[str]:
         """The regions of an option."""

@@ -235,7 +235,8 @@ def _holds(board: Board, memory: Memory) -> str:
         "data and stack": layout.data,
         "arena": layout.arena,
     }
-    return ", ".join(what for what, where in parts.items() if where == memory.name)
+    held = ", ".join(what for what, where in parts.items() if where == memory.name)
+    return f"{held or 'nothing'}; first {memory.setup}" if memory.setup else held
 
 
 def outcomes_table(outcomes: Sequence[Outcome]) -> Table:

@@ -13,6 +13,15 @@ from tests.outputs.tiny import NAME, expected_lines, tiny
 STRICT = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wconversion -Wshadow -Werror"
 
 
+def test_several_regions_run_in_the_emulator(generate: Generate, tool: Tool) -> None:
+    compiled = tiny("nucleo-h743zi", regions="axi_sram,dtcm=300")
+    project = generate(compiled, "cmake")
+    tool(project, "cmake", "-B", "build", STRICT)
+    tool(project, "cmake", "--build", "build")
+    ran = tool(project, "cmake", "--build", "build", "--target", "run")
+    assert printed(ran) == expected_lines(compiled)
+
+
 @pytest.mark.parametrize("board", ["nrf52", "mps2-an385", "microbit", "corstone-300"])
 def test_firmware_runs_in_the_emulator(board: str, generate: Generate, tool: Tool) -> None:
     compiled = tiny(board)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mcugen import toolchain
 from tests.outputs.conftest import Generate, Tool, printed
 from tests.outputs.tiny import NAME, expected_lines, tiny
 
@@ -21,6 +22,15 @@ def test_firmware_runs_in_the_emulator(board: str, generate: Generate, tool: Too
     assert printed(tool(project, "make", "-s", "run")) == expected_lines(compiled)
     tool(project, "make", "clean")
     assert not (project / "build").exists()
+
+
+def test_several_regions_run_in_the_emulator(generate: Generate, tool: Tool) -> None:
+    compiled = tiny("stm32f746g-disco", regions="sram1,dtcm=300")
+    project = generate(compiled, "make")
+    tool(project, "make", STRICT)
+    sizes = toolchain.section_sizes(project / "build" / f"{NAME}_example.elf")
+    assert {name: size for name, size in sizes.regions.items() if size} == compiled.memory.plan.peaks
+    assert printed(tool(project, "make", "-s", "run")) == expected_lines(compiled)
 
 
 def test_library_builds_for_this_computer(generate: Generate, tool: Tool) -> None:

@@ -83,6 +83,36 @@ def test_derived_figures() -> None:
     assert load_board("corstone-300").flash_bytes == (512 + 16 * 1024) * 1024
 
 
+def test_arenas() -> None:
+    board = load_board("stm32f746g-disco")
+    assert load_board("nrf52").arenas == ("ram",)
+    assert board.arenas == ("dtcm", "sram1", "sram2")
+    assert board.room("sram2") == 16 * 1024 - 256
+    assert board.room("dtcm") == 64 * 1024 - board.layout.stack_bytes - 4096 - 256
+    for name in ("stm32f746g-disco", "nucleo-h743zi", "corstone-300"):
+        board = load_board(name)
+        assert board.layout.arena in board.arenas and len(board.arenas) > 2
+        assert len({board.memory(arena).wait_states for arena in board.arenas}) > 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["dtcm", ', '["sdram", "dtcm", ', "'sdram' needs setup first, so that it is used by name only"),
+        ('["dtcm", ', '["itcm", "dtcm", ', "'itcm' starts at address 0, which C takes for no address"),
+        ('"sram1", "sram2"]', '"sram2"]', "needs 'sram1', the arena's memory, too"),
+    ],
+)
+def test_arenas_that_cannot_be(old: str, new: str, message: str, tmp_path: Path) -> None:
+    text = (resource_dir("boards") / "stm32f746g-disco.toml").read_text()
+    assert old in text
+    path = tmp_path / "stm32f746g-disco.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BoardError) as caught:
+        load_board(path)
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -141,6 +171,20 @@ def test_a_users_board_file(tmp_path: Path) -> None:
         ),
         ('code = "flash"', 'code = "rom"', "[layout] code: is 'rom'; it needs the name of a flash region"),
         ("stack_bytes = 4096", "stack_bytes = 4095", "[layout] stack_bytes"),
+        (
+            'arena = "ram"',
+            'arena = "ram"\narenas = "ram"',
+            "[layout] arenas: is 'ram'; it needs a list of names",
+        ),
+        ('arena = "ram"', 'arena = "ram"\narenas = [1]', "[layout] arenas: is [1]; it needs a list of names"),
+        ('arena = "ram"', 'arena = "ram"\narenas = ["ram", "ram"]', "[layout] arenas: has a name twice"),
+        (
+            'arena = "ram"',
+            'arena = "ram"\narenas = ["ram", "ccm"]',
+            "[layout] arenas: 'ccm' is not a memory of the board; usable are ram",
+        ),
+        ('arena = "ram"', 'arena = "ram"\narenas = ["flash"]', "[layout] arenas: 'flash' is not a RAM"),
+        ('size = "256K"', 'size = "256K"\nsetup = 1', "[[memory]] #2 setup: is 1; it needs a string"),
         ("stack_bytes = 4096", "stack_bytes = 1048576", "[layout] stack_bytes"),
         ('name = "ram"', 'name = "RAM 1"', "[[memory]] #2 name: is 'RAM 1'"),
         ('name = "ram"', 'name = "flash"', "a name of its own"),
