@@ -46,7 +46,7 @@ def check_regions(compiled: Compiled, kind: str) -> None:
         raise InputError(
             f"'{kind}' projects have a single arena",
             where="--regions",
-            hint=f"several regions are for {' and '.join(WITH_REGIONS)}; or leave the option out",
+            hint=f"several regions are for {', '.join(WITH_REGIONS)}; or leave the option out",
         )
 
 

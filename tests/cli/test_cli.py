@@ -57,6 +57,20 @@ def test_build_and_run(mcugen: Run, tmp_path: Path) -> None:
     assert json.loads(ran.stdout)["instructions"] > 10_000
 
 
+def test_several_regions(mcugen: Run) -> None:
+    """Built for two memories, run in the emulator of another board, verified, measured."""
+    regions = ("--calibration", CALIBRATION, "--board", "stm32f746g-disco", "--regions", "dtcm=2K,sram1=8K")
+    built = mcugen("build", MODEL, *regions)
+    assert built.returncode == 0, built.stderr
+    assert "dtcm" in built.stdout and "access cost" in built.stdout and "copies" in built.stdout
+    ran = mcugen("run", "digits", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["instructions"] > 10_000
+    verified = mcugen("verify", MODEL, *regions, "--layers")
+    assert verified.returncode == 0, verified.stderr
+    fails(mcugen("build", MODEL, *regions, "--project", "mbed", "--out", "m"), 2, "single arena")
+
+
 def test_quiet_prints_nothing(mcugen: Run) -> None:
     result = mcugen("build", MODEL, "--calibration", "random", "--no-compile", "-q")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

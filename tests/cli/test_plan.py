@@ -108,6 +108,32 @@ def test_drawings_are_written_and_the_same_each_time(mcugen: Run, tmp_path: Path
     assert boxes((tmp_path / "one.svg").read_text(encoding="utf-8"))
 
 
+def test_several_regions(mcugen: Run, tmp_path: Path) -> None:
+    board = ("--board", "stm32f746g-disco", "--regions", "dtcm=2K,sram1")
+    result = mcugen(*PLAN, *board, "--svg", "plan.svg", "--html", "plan.html")
+    assert result.returncode == 0, result.stderr
+    for word in ("region dtcm", "region sram1", "access cost", "copies", "constant"):
+        assert word in result.stdout
+    svg = (tmp_path / "plan.svg").read_text(encoding="utf-8")
+    assert "region dtcm" in svg and "region sram1" in svg
+    assert "begun before" in (tmp_path / "plan.html").read_text(encoding="utf-8")
+    report = json.loads(mcugen(*PLAN, *board, "--json").stdout)
+    assert {region["name"] for region in report["regions"]} == {"dtcm", "sram1"}
+    assert all(region["peak"] <= region["capacity"] for region in report["regions"])
+    assert report["access_cost"] < report["arena_access_cost"] and report["copies"]
+
+
+def test_regions_that_are_not_there(mcugen: Run) -> None:
+    result = mcugen(*PLAN, "--regions", "dtcm")
+    assert result.returncode == 2
+    assert "'dtcm' is not a memory of the board" in result.stderr and "nrf52 has ram" in result.stderr
+
+
+def test_regions_that_are_too_small(mcugen: Run) -> None:
+    result = mcugen(*PLAN, "--regions", "ram=100")
+    assert result.returncode == 4 and "cannot be divided among the regions" in result.stderr
+
+
 def test_io_outside(mcugen: Run) -> None:
     result = mcugen(*PLAN, "--io-memory", "caller", "--json")
     report = json.loads(result.stdout)

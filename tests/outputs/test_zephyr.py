@@ -135,6 +135,14 @@ def test_kconfig_defaults(generate: Generate, tmp_path: Path) -> None:
     assert values(result, *settings, f"{SYMBOL}_ARENA_SECTION") == ["y", "y", "", ".noinit"]
 
 
+def test_sections_of_regions_are_settings(generate: Generate, tmp_path: Path) -> None:
+    project = generate(tiny("nucleo-h743zi", regions="axi_sram,dtcm=300"), "zephyr")
+    sections = (f"{SYMBOL}_DTCM_SECTION", f"{SYMBOL}_AXI_SRAM_SECTION")
+    result = kconfig(project, tmp_path, f'CONFIG_{SYMBOL}=y\nCONFIG_{SYMBOL}_DTCM_SECTION=".dtcm_noinit"\n')
+    assert values(result, *sections) == [".dtcm_noinit", ".noinit.mcugen_axi_sram"]
+    assert f"CONFIG_{SYMBOL}_DTCM_SECTION" in (project / "README.md").read_text()
+
+
 def test_kernels_for_a_processor_depend_on_it(generate: Generate, tmp_path: Path) -> None:
     dsp = generate(tiny("nrf52"), "zephyr")
     result = kconfiglib_value(dsp, tmp_path, cortex_m=False)
@@ -227,10 +235,11 @@ def stand_in(project: Path, folder: Path, settings: Sequence[str], cmsis_nn: Pat
 
 
 @pytest.mark.parametrize("settings", [(), ("BUILTIN_ARENA",)])
+@pytest.mark.parametrize("regions", ["single", "ssram23=300,psram"])
 def test_sample_builds_and_runs(
-    settings: tuple[str, ...], generate: Generate, tool: Tool, tmp_path: Path
+    settings: tuple[str, ...], regions: str, generate: Generate, tool: Tool, tmp_path: Path
 ) -> None:
-    compiled = tiny("mps2-an385")
+    compiled = tiny("mps2-an385", regions=regions)
     project = generate(compiled, "zephyr")
     folder = stand_in(project, tmp_path, [SYMBOL, *(f"{SYMBOL}_{name}" for name in settings)])
     tool(folder, "cmake", "-B", "build", "-DCMAKE_C_FLAGS=-Wall -Wextra -Wconversion -Wshadow -Werror")

@@ -26,5 +26,5 @@ OUTPUTS: Mapping[str, Output] = {
 }
 """The kinds by name; the first is the default."""
 
-WITH_REGIONS = ("cmake", "make")
-"""Those whose build places buffers in memories by name: their linker scripts have a section for each memory."""
+WITH_REGIONS = ("cmake", "make", "zephyr")
+"""Those whose build can place buffers in memories by name."""

@@ -63,11 +63,16 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
 
 
 def _regions(compiled: Compiled) -> dict[str, Any]:
-    """The regions, when there are several, and what they gain."""
+    """The regions, when there are several, and what they gain.
+
+    setting: a macro that names the section, where the build system has one.
+    """
     board, spread = compiled.board, compiled.memory.spread
     capacities = {} if spread is None else {bank.name: bank.size for bank in spread.banks}
     return {
-        "regions": [{**r.record(), "capacity": capacities[r.region]} for r in region_names(compiled)],
+        "regions": [
+            {**r.record(), "capacity": capacities[r.region], "setting": ""} for r in region_names(compiled)
+        ],
         "has_copies": has_copies(compiled),
         "cost": f"{100 * spread.cost / spread.arena_cost:.0f} %" if spread and spread.arena_cost else "",
         "arena_memory": board.layout.arena,

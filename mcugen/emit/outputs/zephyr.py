@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mcugen.boards import Board
 from mcugen.compiled import Compiled
 from mcugen.emit.outputs.cmsis_nn import called_functions
@@ -41,8 +43,10 @@ def zephyr_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...
     """The module's description, Kconfig and build, and a sample that runs the model once."""
     functions = called_functions(compiled)
     sample = f"samples/{compiled.name}"
+    shared = project_context(compiled, manifest)
     context = {
-        **project_context(compiled, manifest),
+        **shared,
+        "regions": [_in_settings(compiled, region) for region in shared["regions"]],
         "cmsis_nn_parts": cmsis_nn_parts(functions),
         "uses_pad": any(name.startswith(_PAD) for name in functions),
         "platform": _platform(compiled.board),
@@ -59,6 +63,12 @@ def zephyr_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...
         f"{sample}/src/main.c": "zephyr/main.c.j2",
     }
     return render_all(files, context)
+
+
+def _in_settings(compiled: Compiled, region: dict[str, Any]) -> dict[str, Any]:
+    """A region whose section is a setting; where Zephyr puts memories of that kind only the user knows."""
+    setting = f"CONFIG_MCUGEN_{compiled.name.upper()}_{region['MACRO']}_SECTION"
+    return {**region, "setting": setting, "section": f".noinit.mcugen_{region['memory']}"}
 
 
 def cmsis_nn_parts(functions: tuple[str, ...]) -> list[str]:
