@@ -28,10 +28,12 @@ from mcugen.memory.linear_scan import Packing, linear_scan
 from mcugen.memory.problem import Buffer, Overlap, Problem, Region, align_up
 from mcugen.memory.search import improve
 
-_PACKINGS = 400
-"""Sets of buffers packed at most."""
+_PACKINGS = 200
+"""Sets of buffers packed at most, of up to _ITEMS items; of more items fewer, as each takes longer."""
 _CHECKS = 16_000
-"""Choices looked at at most, half of them by the exact search."""
+"""Choices looked at at most, half of them by the exact search; likewise."""
+_ITEMS = 60
+_LEAST_PACKINGS = 40
 _NODES = 300
 """Search nodes for a packing that the linear scan does not find."""
 _PRICES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -67,7 +69,7 @@ class Item:
 class Placement:
     """The number of the option taken, by the item's name, and the offsets of all buffers.
 
-    greedy: what the first, greedy choice cost; None where it found none. proven: nothing cheaper exists.
+    greedy: the least that a greedy choice costs; None where none fits. proven: nothing cheaper exists.
     """
 
     chosen: Mapping[str, int]
@@ -82,18 +84,17 @@ def place(
     items: Sequence[Item],
     regions: Sequence[Region],
     overlaps: Sequence[Overlap] = (),
-    checks: int = _CHECKS,
 ) -> Placement:
     """The cheapest options found that fit; never dearer than the greedy choice.
 
-    checks: the budget of the search. Raises DoesNotFitError when no choice was found that fits.
+    Raises DoesNotFitError when no choice was found that fits.
     """
     search = _Search(tuple(items), _Packer.of(items, regions, overlaps))
-    greedy = search.greedy(0.0)
-    starts = sorted({c for f in _PRICES if (c := search.greedy(f))}, key=lambda c: (search.cost(c), c))[
-        :_STARTS
-    ]
-    improved = [search.improved(start, checks // 2 // _STARTS) for start in starts]
+    starts = search.starts()
+    greedy = min((search.cost(start) for start in starts), default=None)
+    checks = _CHECKS * _ITEMS // max(len(items), _ITEMS)
+    improved = [search.improved(start, checks // 2 // _STARTS) for start in starts[:_STARTS]]
+    search.packer.refill()
     chosen, complete = search.best(min(improved, key=search.cost, default=None), checks // 2)
     if chosen is None:
         raise _does_not_fit(items, regions, complete and search.packer.sure)
@@ -103,7 +104,7 @@ def place(
         buffers=tuple(b for inside in search.buffers(chosen).values() for b in inside),
         offsets=search.packer.offsets(search.buffers(chosen)),
         cost=cost,
-        greedy=None if greedy is None else search.cost(greedy),
+        greedy=greedy,
         proven=cost <= search.least_cost + _EPSILON or (complete and search.packer.sure),
     )
 
@@ -112,6 +113,7 @@ def repack(problem: Problem, region: Region) -> dict[str, int] | None:
     """Offsets of one region's buffers that fit it, or None where none are found."""
     everything = Item("", (Option(0.0, problem.buffers),))
     packer = _Packer.of([everything], problem.all_regions, problem.overlaps)
+    packer.refill(math.inf)
     buffers = problem.in_region(region.name)
     return packer.offsets({region.name: buffers}, 0) if packer.fits(region.name, buffers) else None
 
@@ -140,6 +142,11 @@ class _Packed:
             self.packing = min(self.packing, effort(self, room), key=lambda packing: packing.peak)
         return self.packing.peak <= room
 
+    @property
+    def offsets(self) -> dict[str, int]:
+        """The packing's, by name."""
+        return {b.name: o for b, o in zip(self.instance.buffers, self.packing.offsets, strict=True)}
+
 
 def _scanned(packed: _Packed, room: int) -> Packing:
     return linear_scan(packed.instance, room, packed.bound)
@@ -153,8 +160,8 @@ def _searched(packed: _Packed, room: int) -> Packing:
 class _Packer:
     """Says whether sets of buffers fit a region.
 
-    permanent: names of buffers that lie at the start. packings: sets that may still be packed.
-    sure: no set was refused that might have fitted.
+    permanent: names of buffers that lie at the start. budget: sets that may be packed in each part of the search;
+    packings: those left. sure: no set was refused that might have fitted. fitting: sets with offsets and peak.
     """
 
     regions: Mapping[str, Region]
@@ -162,9 +169,11 @@ class _Packer:
     permanent: frozenset[str]
     alignment: int
     steps: int
-    packings: int = _PACKINGS
+    budget: int
+    packings: float = 0
     sure: bool = True
     known: dict[frozenset[str], _Packed] = field(default_factory=dict)
+    fitting: list[tuple[frozenset[str], dict[str, int], int]] = field(default_factory=list)
 
     @staticmethod
     def of(items: Sequence[Item], regions: Sequence[Region], overlaps: Sequence[Overlap]) -> _Packer:
@@ -173,13 +182,19 @@ class _Packer:
         overlapping = {name for o in overlaps for name in (o.a, o.b)}
         permanent = {b.name for b in buffers if b.lower == first and b.upper == last} - overlapping
         alignment = max((b.alignment for b in buffers), default=1)
+        packings = _PACKINGS * _ITEMS**2 // max(len(items), _ITEMS) ** 2
         return _Packer(
-            {r.name: r for r in regions},
-            tuple(overlaps),
-            frozenset(permanent),
-            alignment,
-            max(last - first, 1),
+            regions={r.name: r for r in regions},
+            overlaps=tuple(overlaps),
+            permanent=frozenset(permanent),
+            alignment=alignment,
+            steps=max(last - first, 1),
+            budget=max(packings, _LEAST_PACKINGS),
         )
+
+    def refill(self, packings: float | None = None) -> None:
+        """Begins a part of the search with its budget, or another number of packings."""
+        self.packings = self.budget if packings is None else packings
 
     def share(self, buffer: Buffer) -> float:
         """The part of its region, over the time of all steps, that a buffer takes."""
@@ -197,9 +212,15 @@ class _Packer:
         room = size - (self._stacked(buffers) - self._stacked(passing))
         if room < max((b.size for b in passing), default=0):
             return False
+        names = frozenset(b.name for b in passing)
+        # Parts of what fits need no packing.
+        if any(peak <= room and names <= larger for larger, _, peak in self.fitting):
+            return True
         packed = self._packed(region, passing, room)
         fits = packed is not None and packed.fits(room)
         self.sure &= fits or (packed is not None and packed.bound > room)
+        if packed is not None and fits:
+            self.fitting.append((names, packed.offsets, packed.packing.peak))
         return fits
 
     def _stacked(self, buffers: Sequence[Buffer]) -> int:
@@ -231,14 +252,26 @@ class _Packer:
                 found[buffer.name] = start
                 start += align_up(buffer.size, self.alignment)
             passing = [b for b in inside if b.name not in self.permanent]
-            packed = self.known.get(frozenset(b.name for b in passing))
-            packed = packed or _Packed.of(self._instance(region, passing), 0)
-            best = min(packed.packing, _scanned(packed, 0), key=lambda packing: packing.peak)
-            if best.peak > packed.bound and nodes:
-                best, _ = improve(packed.instance, best, packed.bound, Budget(nodes, math.inf))
-            order = [b.name for b in packed.instance.buffers]
-            found |= {name: start + offset for name, offset in zip(order, best.offsets, strict=True)}
+            best = self._smallest(region, passing, nodes)
+            found |= {name: start + offset for name, offset in best.items()}
         return found
+
+    def _smallest(self, region: str, buffers: Sequence[Buffer], nodes: int) -> dict[str, int]:
+        """Offsets of the smallest packing that is known or found."""
+        names = frozenset(b.name for b in buffers)
+        packed = self.known.get(names) or _Packed.of(self._instance(region, buffers), 0)
+        order = [b.name for b in packed.instance.buffers]
+        found = [packed.packing, _scanned(packed, 0)]
+        for larger, offsets, _ in self.fitting:
+            if names <= larger:
+                part = tuple(offsets[name] for name in order)
+                found.append(Packing(part, packed.instance.peak(part), "part"))
+        packed.packing = min(found, key=lambda packing: packing.peak)
+        if packed.packing.peak > packed.bound and nodes:
+            packed.packing, _ = improve(
+                packed.instance, packed.packing, packed.bound, Budget(nodes, math.inf)
+            )
+        return packed.offsets
 
 
 _Choice: TypeAlias = "tuple[int, ...]"
@@ -294,15 +327,40 @@ class _Search:
 
     # ---- greedy
 
-    def greedy(self, price: float) -> _Choice | None:
-        """Every item takes the cheapest option that still fits, in the first of several orders that works.
+    def starts(self) -> list[_Choice]:
+        """Greedy choices that fit, the cheapest first."""
+        self.packer.refill(math.inf)
+        bases = [b for b in map(self._all_in, self.packer.regions) if b is not None]
+        found = {*bases}
+        for price in _PRICES:
+            self.packer.refill()
+            nothing: _Choice = (-1,) * len(self.items)
+            for base in (nothing, *bases):
+                found |= {
+                    c for order in (self.by_density, self.by_size) if (c := self._greedy(base, order, price))
+                }
+        if not found:
+            self.packer.refill(math.inf)
+            found |= {c for price in (0.0, _PRICES[-1]) if (c := self._greedy(nothing, self.by_size, price))}
+        self.packer.refill()
+        return sorted(found, key=lambda choice: (self.cost(choice), choice))
+
+    def _all_in(self, region: str) -> _Choice | None:
+        """Everything that needs memory whole in one region, if it fits."""
+        choice: list[int] = []
+        for item in self.items:
+            homes = [{b.region for b in option.buffers} for option in item.options]
+            if set() not in homes and {region} not in homes:
+                return None
+            choice.append(homes.index(set() if set() in homes else {region}))
+        return tuple(choice) if self.fits(tuple(choice), {region}) else None
+
+    def _greedy(self, base: _Choice, order: Sequence[int], price: float) -> _Choice | None:
+        """Items in an order take the cheapest option that fits with what is chosen before, or for the rest in ``base``.
 
         price: of space, see _PRICES. With a price, options that take much space for long come later.
         """
-        return self._in_order(self.by_density, price) or self._in_order(self.by_size, price)
-
-    def _in_order(self, order: Sequence[int], price: float) -> _Choice | None:
-        choice: _Choice = (-1,) * len(self.items)
+        choice = base
         for i in order:
             more = self._first_fit(choice, i, price)
             if more is None:
@@ -314,7 +372,7 @@ class _Search:
         options = self.items[i].options
         for k in sorted(self.by_cost[i], key=lambda k: options[k].cost + price * self._space(options[k])):
             attempt = _with(choice, i, k)
-            if self.fits(attempt, self._touched(i, k)):
+            if k == choice[i] or self.fits(attempt, self._touched(i, k)):
                 return attempt
         return None
 

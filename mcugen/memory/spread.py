@@ -7,7 +7,7 @@ touched, and :mod:`mcugen.memory.placement` takes the cheapest of these ways tha
 - *spilled*: a tensor that is not used for some steps moves to another region and back; a state moves to the region
   where it is used and back;
 - *staged*: constants are copied from flash into a region for the step that reads them, every time;
-- *kept*: constants are copied into a region once, when the model is initialised, and stay there.
+- *kept*: constants that are read more than once are copied into a region when the model is initialised, and stay.
 
 Copies are explicit (:class:`Copy`); they cost a read and a write per byte and something for the call. A staged copy
 is begun one step early where there is room for that, so that a DMA controller can work at it meanwhile.
@@ -27,6 +27,8 @@ from mcugen.memory.traffic import ConstantKey, Traffic
 
 _COPY = 100.0
 """What a copy costs besides its bytes: the call, in bytes touched without waiting."""
+_HOT = 2
+"""How often an inference must read a constant for it to have memory of its own all the time."""
 _LEAST_GAP = 2
 """Steps from one use to the next from which a tensor may be moved away in between."""
 
@@ -283,8 +285,9 @@ def _copied(
 ) -> Iterator[_Way]:
     """The constant copied once and for all, or for each use."""
     step, size = key[0], constant.data.nbytes
-    kept = Buffer(f"{constant_name(key)}, kept", size, 0, steps, region=bank.name)
-    yield _Way(bank.cost * touched, (kept,), None, (Copy("keep", key, kept.name, size, -1, -1),))
+    if touched >= _HOT * size:
+        kept = Buffer(f"{constant_name(key)}, kept", size, 0, steps, region=bank.name)
+        yield _Way(bank.cost * touched, (kept,), None, (Copy("keep", key, kept.name, size, -1, -1),))
     staged = Buffer(f"{constant_name(key)}, staged", size, step, step + 1, region=bank.name)
     cost = bank.cost * touched + _copy_cost(size, banks.constants, bank.cost)
     yield _Way(cost, (staged,), None, (Copy("stage", key, staged.name, size, step, step),))
