@@ -428,6 +428,10 @@ def _source_records(
         "layers": layers,
         "kept": emitter.kept(),
         "last_copies": emitter.copies().after_all(len(compiled.program.steps)),
+        "first_region": next(iter(emitter.regions.values())),
+        "arena_sizes": " + ".join(
+            f"{compiled.name.upper()}_{name.upper()}_SIZE" for name in emitter.regions.values()
+        ),
         "used_regions": _used_regions(emitter, layers),
         "input_places": emitter.places(graph.inputs),
         "output_places": emitter.places(graph.outputs),

@@ -16,6 +16,7 @@ from mcugen.report.plan import KINDS, PlanView, RegionPeak, Row, Shared
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 150, 84, 150
 _HEIGHT = 460
+_NAME = 18
 _WIDTH = 1000
 _LEAST_STEP, _MOST_STEP = 26, 120
 _LEAST_WIDTH = 760
@@ -52,8 +53,10 @@ def plan_svg(view: PlanView, *, heading: bool = True) -> str:
     """The drawing as an SVG file: one chart per region, a legend, and a heading if wanted."""
     steps = max(len(view.steps), 1)
     step_width = min(max(_WIDTH / steps, _LEAST_STEP), _MOST_STEP)
+    several = len(view.regions) > 1 or view.costs is not None
+    top = _TOP + (_NAME if several else 0)
     charts = [
-        _Chart(region, steps, step_width, _TOP + i * (_HEIGHT + _BOTTOM + 30))
+        _Chart(region, steps, step_width, top + i * (_HEIGHT + _BOTTOM + 30))
         for i, region in enumerate(view.regions)
     ]
     used = [kind for kind in KINDS if any(row.kind == kind for row in view.rows)]
@@ -64,7 +67,7 @@ def plan_svg(view: PlanView, *, heading: bool = True) -> str:
         "title": safe(f"Memory plan of {view.model} for {view.board}"),
         "heading": heading,
         "legend": _legend(used, bool(view.shared)),
-        "charts": [_chart(view, c, several=len(charts) > 1 or view.costs is not None) for c in charts],
+        "charts": [_chart(view, c, several=several) for c in charts],
     }
     return render("plan.svg.j2", context)
 

@@ -80,7 +80,7 @@ def _assert_exact(
         (slow_board("mps2-an500", ssram1=7), "ic_resnet8_int8", "ssram23=20K,psram=36K", {"stage"}),
         (slow_board("mps3-an547"), "ic_resnet8_int8", "dtcm=18K,isram=8K,sram=40K", {"keep", "stage"}),
         (slow_board("mps3-an547"), "vww_96_int8", "dtcm=8K,isram=36K,ddr", {"keep", "stage"}),
-        (slow_board("mps2-an386", ssram1=7), "sww_ref_int8", "ssram23=2K,psram=5K", {"keep", "stage"}),
+        (slow_board("mps2-an386", ssram1=7), "sww_ref_int8", "ssram23=2K,psram=5K", {"stage"}),
         (
             slow_board("mps2-an500", psram=30),
             "keyword_scrambled_8bit",

@@ -73,6 +73,7 @@ def _regions(compiled: Compiled) -> dict[str, Any]:
         "regions": [
             {**r.record(), "capacity": capacities[r.region], "setting": ""} for r in region_names(compiled)
         ],
+        "ram_text": "the regions" if spread else "the arena",
         "has_copies": has_copies(compiled),
         "cost": f"{100 * spread.cost / spread.arena_cost:.0f} %" if spread and spread.arena_cost else "",
         "arena_memory": board.layout.arena,

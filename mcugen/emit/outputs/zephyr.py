@@ -46,6 +46,7 @@ def zephyr_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...
     shared = project_context(compiled, manifest)
     context = {
         **shared,
+        "builtin_arguments": "NULL" if shared["regions"] else "NULL and 0",
         "regions": [_in_settings(compiled, region) for region in shared["regions"]],
         "cmsis_nn_parts": cmsis_nn_parts(functions),
         "uses_pad": any(name.startswith(_PAD) for name in functions),
@@ -68,7 +69,12 @@ def zephyr_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...
 def _in_settings(compiled: Compiled, region: dict[str, Any]) -> dict[str, Any]:
     """A region whose section is a setting; where Zephyr puts memories of that kind only the user knows."""
     setting = f"CONFIG_MCUGEN_{compiled.name.upper()}_{region['MACRO']}_SECTION"
-    return {**region, "setting": setting, "section": f".noinit.mcugen_{region['memory']}"}
+    return {
+        **region,
+        "setting": setting,
+        "value": f"${{{setting}}}",
+        "section": f".noinit.mcugen_{region['memory']}",
+    }
 
 
 def cmsis_nn_parts(functions: tuple[str, ...]) -> list[str]:
