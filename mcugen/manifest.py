@@ -103,7 +103,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         scratch_bytes=compiled.memory.scratch_bytes,
         macs=graph.macs(),
         sources=(f"src/{name}.c", f"src/{name}_weights.c"),
-        include_dirs=("include", "src"),
+        include_dirs=("include",),
         inputs=tuple(_entry(compiled, n) for n in graph.inputs),
         outputs=tuple(_entry(compiled, n) for n in graph.outputs),
         layers=_layers(compiled),
