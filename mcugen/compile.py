@@ -112,16 +112,26 @@ def compile_for(
     quantized: Quantized, source: str, board: Board, options: CompileOptions, progress: Progress = silent
 ) -> Compiled:
     """Orders, lowers and plans an integer graph for a board; does not check that it fits."""
-    progress("ordering the operators")
-    graph = schedule(quantized.graph, () if options.io_in_arena else external_tensors(quantized.graph))
     progress(f"choosing kernels for {board.core}")
     rules = kernel_rules(board, options)
-    program = lower(graph, rules, known_costs(graph, board, rules, options, progress))
+    costs = known_costs(quantized.graph, board, rules, options, progress)
+    progress("ordering the operators")
+    programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options)]
     progress("planning memory")
-    memory = plan_memory(program, options.io_in_arena, options.overlap)
+    plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
+    program, memory = min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
     return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
+
+
+def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:
+    """The graph in its own order and in that of the lowest peak, if there is a lower one.
+
+    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps.
+    """
+    ordered = schedule(graph, () if options.io_in_arena else external_tensors(graph))
+    return [graph] if ordered is graph else [graph, ordered]
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:
