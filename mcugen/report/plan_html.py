@@ -17,6 +17,7 @@ def plan_html(view: PlanView) -> str:
         "drawing": plan_svg(view, heading=False),
         "rows": [_row(view, row) for row in view.rows],
         "shared": [_shared(s) for s in view.shared],
+        "several_regions": len(view.regions) > 1,
     }
     return render("plan.html.j2", context)
 
@@ -24,7 +25,7 @@ def plan_html(view: PlanView) -> str:
 def _row(view: PlanView, row: Row) -> dict[str, object]:
     return {
         "number": row.number,
-        "name": safe(row.name),
+        "name": _breakable(safe(row.name)),
         "kind": row.kind,
         "size": f"{row.size:,}",
         "offset": f"{row.offset:,}",
@@ -33,6 +34,11 @@ def _row(view: PlanView, row: Row) -> dict[str, object]:
         "region": safe(row.region),
         "at_peak": row.first <= view.peak_step <= row.last,
     }
+
+
+def _breakable(name: str) -> str:
+    """A long path as HTML that may go on in the next line after each of its parts."""
+    return name.replace("/", "/<wbr>")
 
 
 def _shared(shared: Shared) -> dict[str, str]:
