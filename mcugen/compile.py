@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from mcugen.frontends import Format
 from mcugen.ir import DType, Graph, Op, Shape
 from mcugen.lowering import Costs, Kernels, Optimize, Program, Rules, Step, lower
 from mcugen.lowering.costs import table_costs
-from mcugen.memory.liveness import external_tensors, plan_memory
+from mcugen.memory.liveness import MemoryPlan, external_tensors, memory_problem, plan_memory
 from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
+from mcugen.rows.select import smallest
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -118,11 +119,21 @@ def compile_for(
     progress("ordering the operators")
     programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options)]
     progress("planning memory")
-    plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
-    program, memory = min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
+    program, memory = _smallest_plan(programs, options)
+    if options.optimize == "ram":
+        progress("computing row by row what needs most memory")
+        outside = () if options.io_in_arena else external_tensors(program.graph)
+        by_rows = smallest(program, rules, costs, lambda p: memory_problem(p, outside, options.overlap))
+        program, memory = _smallest_plan([program, by_rows], options)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
     return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
+
+
+def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tuple[Program, MemoryPlan]:
+    """The program with the smallest arena, the first of equals, and its plan."""
+    plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
+    return min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
 
 
 def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:
@@ -196,7 +207,7 @@ def inspect_model(path: Path, shapes: Mapping[str, Shape]) -> Inspected:
 def activation_peak(graph: Graph) -> int:
     """The live-set lower bound of the activations in the best order of the operators, in bytes."""
     graph = schedule(graph)
-    steps = tuple(Step(op, ()) for op in graph.ops)
+    steps = tuple(Step((op,), ()) for op in graph.ops)
     return plan_memory(Program(graph, steps, "scalar", "native")).plan.lower_bound
 
 
@@ -259,7 +270,7 @@ def check_arena(compiled: Compiled) -> None:
 
 def _peak_text(compiled: Compiled) -> str:
     steps = compiled.program.steps
-    return steps[compiled.memory.peak_step].op.origin if steps else "the start"
+    return steps[compiled.memory.peak_step].title if steps else "the start"
 
 
 def peak_lines(compiled: Compiled, count: int = 5) -> list[str]:

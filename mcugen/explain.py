@@ -85,19 +85,21 @@ def _layer(
     index: int, step: Step, compiled: Compiled, rules: Rules, costs: Costs | None, measured: int | None
 ) -> Layer:
     tensors = compiled.graph.tensors
-    contracts = step.op.lower(tensors)
+    contracts = step.ops[0].lower(tensors) if len(step.ops) == 1 else ()
     known = [_costs_of(call, rules, costs) for call in contracts]
-    own = [found.get(call.function) for found, call in zip(known, step.calls, strict=True)]
+    own = (
+        [found.get(call.function) for found, call in zip(known, step.calls, strict=True)] if known else [None]
+    )
     others = known[0] if len(known) == 1 else {}
     return Layer(
         index=index,
-        name=step.op.origin or step.op.outputs[0],
-        op=step.op.kind,
+        name=step.title,
+        op=step.kind,
         shape=step.calls[0].label,
         contract=step.calls[0].kernel,
         kernel=step.calls[0].function,
         reason=step.reasons[0] if step.reasons else "",
-        macs=step.op.macs(tensors),
+        macs=step.macs(tensors),
         expected=None if None in own else round(sum(cost for cost in own if cost is not None)),
         measured=measured,
         alternatives=tuple(
@@ -164,7 +166,9 @@ def _expected(program: Program, core: str) -> int | None:
         return None
     total = 0.0
     for step in program.steps:
-        for contract, call in zip(step.op.lower(program.graph.tensors), step.calls, strict=True):
+        if len(step.ops) > 1:
+            return None
+        for contract, call in zip(step.ops[0].lower(program.graph.tensors), step.calls, strict=True):
             if call.function not in table:
                 return None
             total += table[call.function].instructions(contract)

@@ -11,16 +11,19 @@ import numpy as np
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.layers import Argument, LayerFunction, ParameterSet, own_copies
+from mcugen.emit.loops import Call, Loop, roll
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
+from mcugen.memory.blocks import scratch_of
 from mcugen.memory.liveness import ALIGNMENT
 from mcugen.memory.problem import align_up
+from mcugen.rows.windows import row_bytes
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
 
 # Kernels that take elements of any type.
-_UNTYPED = frozenset({"pad", "copy_rows", "gather", "table_8"})
+_UNTYPED = frozenset({"pad", "copy_rows", "gather", "move", "table_8"})
 
 
 @dataclass
@@ -45,6 +48,46 @@ class _Constants:
         return sum(data.nbytes for data, _ in self.arrays.values())
 
 
+@dataclass(frozen=True)
+class _Place:
+    """An address: the cast, the pointer, and the elements of it before."""
+
+    cast: str
+    base: str
+    offset: int
+
+    def text(self, step: int = 0) -> str:
+        """The C expression; in a loop it advances by ``step`` each time."""
+        moving = f" + i * {step}u" if step > 0 else f" - i * {-step}u" if step else ""
+        if not self.cast and not self.offset and self.base != "arena":
+            return self.base + moving
+        expression = f"{self.base} + {self.offset}u{moving}"
+        return f"{self.cast}({expression})" if self.cast else expression
+
+
+@dataclass(frozen=True)
+class _LayerCall:
+    """A kernel call with the expressions of its arguments."""
+
+    kernel_call: KernelCall
+    arguments: tuple[str | _Place, ...]
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        """What must be equal for two calls to differ in nothing but offsets."""
+        places = ((a.cast, a.base) if isinstance(a, _Place) else a for a in self.arguments)
+        return (self.kernel_call.params, *places)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        return tuple(a.offset for a in self.arguments if isinstance(a, _Place))
+
+    def values(self, steps: tuple[int, ...] = ()) -> list[str]:
+        """The arguments as C; in a loop the places advance by ``steps``."""
+        advance = iter(steps or (0,) * len(self.offsets))
+        return [a.text(next(advance)) if isinstance(a, _Place) else a for a in self.arguments]
+
+
 @dataclass
 class _Emitter:
     compiled: Compiled
@@ -61,14 +104,24 @@ class _Emitter:
 
     def layers(self) -> list[dict[str, Any]]:
         """One record per step that has calls."""
-        steps = enumerate(self.compiled.program.steps)
-        return [self._layer(i, t, step) for i, (t, step) in enumerate((t, s) for t, s in steps if s.calls)]
+        steps = (step for step in self.compiled.program.steps if step.calls)
+        return [self._layer(i, step) for i, step in enumerate(steps)]
 
-    def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
-        calls = [
-            self._statement(call, self._values(index, k, time, call)) for k, call in enumerate(step.calls)
-        ]
-        return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "calls": calls}
+    def _layer(self, index: int, step: Step) -> dict[str, Any]:
+        calls = [self._call(index, step, call) for call in step.calls]
+        loops = roll([Call((self._key(call.kernel_call), call.fixed), call.offsets) for call in calls])
+        lines = [line for loop in loops for line in self._loop(loop, calls)]
+        return {"index": index, "comment": c.comment_lines(self._comment(step), indent=4), "lines": lines}
+
+    def _loop(self, loop: Loop, calls: list[_LayerCall]) -> list[str]:
+        """The C of some calls of run()."""
+        body = calls[loop.start : loop.start + loop.length]
+        if loop.count == 1:
+            return self._statement(body[0].kernel_call, body[0].values(), indent=4)
+        lines = [f"    for (uint32_t i = 0; i < {loop.count}u; ++i) {{"]
+        for call, steps in zip(body, loop.steps, strict=True):
+            lines += self._statement(call.kernel_call, call.values(steps), indent=8)
+        return [*lines, "    }"]
 
     def _comment(self, step: Step) -> list[str]:
         tensors, offsets = self.compiled.graph.tensors, self.compiled.memory.offsets
@@ -82,16 +135,21 @@ class _Emitter:
                 return f"{_dims(tensor)} constant"
             return f"{_dims(tensor)} at [{offsets[name]}, {offsets[name] + tensor.bytes})"
 
-        reads = ", ".join(place(n) for n in step.op.inputs if n in offsets or n in external)
-        writes = ", ".join(place(n) for n in step.op.outputs)
-        macs = step.op.macs(tensors)
+        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external)
+        writes = ", ".join(place(n) for n in step.outputs)
+        macs = step.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
-        return [c.comment(step.op.origin or step.op.kind), f"{reads} -> {writes}{effort}"]
+        windows = [
+            f"{size // row_bytes(tensors[n])} rows of {_dims(tensors[n])} at [{offsets[n]}, {offsets[n] + size})"
+            for n, size in step.windows.items()
+        ]
+        return [c.comment(step.title), f"{reads} -> {writes}{effort}", *windows]
 
-    def _statement(self, call: KernelCall, values: list[str]) -> list[str]:
+    def _statement(self, call: KernelCall, values: list[str], indent: int) -> list[str]:
         """The call of a layer's function within run()."""
         function = self.functions[self._key(call)]
-        return c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=4)
+        parts = c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=indent)
+        return [" " * indent + line for line in parts]
 
     def _key(self, call: KernelCall) -> Any:
         """Calls with equal keys share a function."""
@@ -130,30 +188,36 @@ class _Emitter:
             arguments.append(Argument("void *", "scratch"))
         return arguments
 
-    def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
-        """The argument expressions of a call within run()."""
-        memory = self.compiled.memory
-        origin = c.comment(self.compiled.program.steps[time].op.origin)
-        part = f"{index:02d}" if k == 0 else f"{index:02d}_{k}"
-        values = [self._tensor(n, part, i, True) for i, n in enumerate(call.inputs)]
+    def _call(self, index: int, step: Step, call: KernelCall) -> _LayerCall:
+        """A call within run() with its arguments."""
+        number, op = next((k, op) for k, op in enumerate(step.ops) if call.outputs[0] in op.outputs)
+        part = f"{index:02d}_{number}" if len(step.ops) > 1 else f"{index:02d}"
+        if len(step.calls) > 1 and len(step.ops) == 1 and call is not step.calls[0]:
+            part += f"_{step.calls.index(call)}"
+        arguments: list[str | _Place] = [
+            self._tensor(n, f"{part}_input_{i}", True, offset)
+            for i, (n, offset) in enumerate(zip(call.inputs, call.places_of_inputs, strict=True))
+        ]
         for constant in call.constants:
-            title = f"{origin}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
-            values.append(self.constants.add(f"{part}_{constant.role}", constant.data, title))
-        values += [self._tensor(n, part, 0, False) for n in (*call.states, *call.outputs)]
+            title = f"{c.comment(op.origin)}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
+            arguments.append(self.constants.add(f"{part}_{constant.role}", constant.data, title))
+        arguments += [self._tensor(n, "", False) for n in call.states]
+        outputs = zip(call.outputs, call.places_of_outputs, strict=True)
+        arguments += [self._tensor(n, "", False, offset) for n, offset in outputs]
         if call.scratch is not None:
-            values.append(f"arena + {memory.scratch[time]}u" if time in memory.scratch else "NULL")
-        return values
+            offset = self.compiled.memory.scratch.get(scratch_of(call.outputs[0]))
+            arguments.append("NULL" if offset is None else _Place("", "arena", offset))
+        return _LayerCall(call, tuple(arguments))
 
-    def _tensor(self, name: str, part: str, index: int, const: bool) -> str:
-        tensor = self.compiled.graph.tensors[name]
+    def _tensor(self, name: str, constant: str, const: bool, offset: int = 0) -> str | _Place:
+        """The argument for a tensor, from a byte of it on; ``constant`` names it if it is one."""
+        tensor, memory = self.compiled.graph.tensors[name], self.compiled.memory
         if tensor.is_const and tensor.data is not None:
-            return self.constants.add(
-                f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}"
-            )
-        qualifier = "const " if const else ""
-        if name in self.compiled.memory.external:
-            return f"context->{self.compiled.memory.external[name]}"
-        return f"({qualifier}{tensor.dtype.c_type} *)(arena + {self.compiled.memory.offsets[name]}u)"
+            return self.constants.add(constant, tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
+        if name in memory.external:
+            return _Place("", f"context->{memory.external[name]}", offset // tensor.dtype.size)
+        pointer = f"({'const ' if const else ''}{tensor.dtype.c_type} *)"
+        return _Place(pointer, "arena", memory.offsets[name] + offset)
 
     # Interface
 
@@ -245,7 +309,7 @@ class _Emitter:
         return [
             _initializer((f"{i}u", self._trace_place(name), f"{tensors[name].bytes}u"))
             for i, step in enumerate(layers)
-            for name in step.op.outputs
+            for name in step.outputs
         ]
 
 

@@ -74,6 +74,12 @@ def choose(calls: Sequence[KernelCall], rules: Rules, costs: Costs | None = None
     return [_cheapest(call, found, costs) for call, found in zip(calls, options, strict=True)]
 
 
+def least_scratch(call: KernelCall, rules: Rules) -> Choice:
+    """The candidate with the least working memory, the preferred one of equals; of other classes only the library's."""
+    found = contenders(candidates(call, rules))
+    return Choice(min(found, key=lambda v: v.specialise(call).scratch or 0), "takes the least working memory")
+
+
 def _cheapest(call: KernelCall, found: Sequence[Variant], costs: Costs | None) -> Choice:
     if len(found) == 1:
         return Choice(found[0], "the only one that applies")

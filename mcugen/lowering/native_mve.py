@@ -18,7 +18,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import NOT_FOR_SPEED, SPEED_ONLY, Variant
+from mcugen.lowering.variant import NOT_FOR_SPEED, RAM_ONLY, SPEED_ONLY, Variant
 from mcugen.ops.add import LEFT_SHIFT
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -268,6 +268,7 @@ class _Memory:
 
 _AMPLE = _Memory(4096, frugal=False)
 _FRUGAL = _Memory(2048, frugal=True)
+_LEAST = _Memory(0, frugal=True)
 
 
 def _word_columns(call: KernelCall, columns: int) -> IntArray:
@@ -473,7 +474,7 @@ _DEPTHWISE = tuple(
         "mve",
         applies,
         functools.partial(prepare, memory=memory),
-        rank,
+        rank + preferred,
         _DEPTHWISE_STRUCT,
         levels=levels,
         overlap=overlap.bands_of_rows(lines),
@@ -483,7 +484,11 @@ _DEPTHWISE = tuple(
         ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
         ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
     )
-    for memory, levels in ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY))
+    for memory, preferred, levels in (
+        (_FRUGAL, 0, NOT_FOR_SPEED),
+        (_AMPLE, 0, SPEED_ONLY),
+        (_LEAST, -10, RAM_ONLY),
+    )
 ) + (
     Variant(
         "depthwise_conv2d_s8",
