@@ -20,7 +20,8 @@ from mcugen.memory.liveness import MemoryPlan, external_tensors, memory_problem,
 from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
-from mcugen.rows.select import smallest
+from mcugen.rows.effort import effort_on
+from mcugen.rows.select import Setting, smallest
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -123,7 +124,10 @@ def compile_for(
     if options.optimize == "ram":
         progress("computing row by row what needs most memory")
         outside = () if options.io_in_arena else external_tensors(program.graph)
-        by_rows = smallest(program, rules, costs, lambda p: memory_problem(p, outside, options.overlap))
+        setting = Setting(
+            rules, costs, lambda p: memory_problem(p, outside, options.overlap), effort_on(board.twin().core)
+        )
+        by_rows = smallest(program, setting)
         program, memory = _smallest_plan([program, by_rows], options)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))

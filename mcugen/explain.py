@@ -136,10 +136,13 @@ class Trade:
 
 
 def trades(compiled: Compiled) -> tuple[Trade, ...]:
-    """What each level means for a model, as far as can be said without compiling it."""
+    """What each level means for a model, as far as can be said without compiling it.
+
+    What "ram" does is only known after its search, so that it is there when it was asked for.
+    """
     program = compiled.program
     found = []
-    for level in LEVELS:
+    for level in (level for level in LEVELS if level != "ram" or program.optimize == "ram"):
         rules = Rules(program.instruction_class, program.kernels, level, program.uses_cmsis_nn)
         other = program if level == program.optimize else lower(program.graph, rules)
         found.append(

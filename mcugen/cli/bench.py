@@ -31,7 +31,7 @@ def bench(
         Optional[list[str]], typer.Option(help="native, cmsis-nn or auto; may be repeated.")
     ] = None,
     optimize: Annotated[
-        Optional[list[str]], typer.Option("--optimize", help="size, balanced or speed; may be repeated.")
+        Optional[list[str]], typer.Option("--optimize", help="ram, size, balanced or speed; may be repeated.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
     cycles: Annotated[

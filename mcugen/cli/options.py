@@ -52,7 +52,7 @@ class CompileFlags:
     ] = None
     kernels: Annotated[str, typer.Option(help="native, cmsis-nn or auto.")] = "native"
     optimize: Annotated[
-        str, typer.Option("--optimize", help="size, balanced or speed: what to spend flash on.")
+        str, typer.Option("--optimize", help="ram, size, balanced or speed: what to save or to spend.")
     ] = "balanced"
     tune: Annotated[
         bool,

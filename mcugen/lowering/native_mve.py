@@ -466,6 +466,12 @@ def prepare_one_channel(call: KernelCall) -> KernelCall:
 _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
 _DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
 
+
+def _fills_tiles(call: KernelCall) -> bool:
+    """Rows long enough for tiles of four outputs; of shorter ones most of what is computed is lost."""
+    return _no_left_shift(call) and bool(call.param("out_w") >= _QUAD)
+
+
 _DEPTHWISE = tuple(
     Variant(
         "depthwise_conv2d_s8",
@@ -474,7 +480,7 @@ _DEPTHWISE = tuple(
         "mve",
         applies,
         functools.partial(prepare, memory=memory),
-        rank + preferred,
+        rank,
         _DEPTHWISE_STRUCT,
         levels=levels,
         overlap=overlap.bands_of_rows(lines),
@@ -483,11 +489,12 @@ _DEPTHWISE = tuple(
         ("mve", _no_left_shift, prepare_depthwise, 100, 1),
         ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
         ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
+        ("mve", _fills_tiles, prepare_depthwise, 90, 1),
+        ("mve_row", _fits_row_windows, prepare_row_windows, 91, 1),
+        ("mve_3x3", _fits_tiles, prepare_tiles, 92, 2),
     )
-    for memory, preferred, levels in (
-        (_FRUGAL, 0, NOT_FOR_SPEED),
-        (_AMPLE, 0, SPEED_ONLY),
-        (_LEAST, -10, RAM_ONLY),
+    for memory, levels in (
+        ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY)) if rank >= 100 else ((_LEAST, RAM_ONLY),)
     )
 ) + (
     Variant(

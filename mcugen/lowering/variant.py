@@ -18,7 +18,8 @@ INSTRUCTION_CLASSES: tuple[InstructionClass, ...] = ("scalar", "v6m", "v7m", "ds
 
 Optimize: TypeAlias = Literal["ram", "size", "balanced", "speed"]
 
-# ram: as balanced, but operators are computed together row by row where that makes the arena smaller; size: one copy of each kernel, in which only what all its layers have in common is literal; balanced: a copy for
+# ram: as balanced, but operators are computed together row by row where that makes the arena smaller;
+# size: one copy of each kernel, in which only what all its layers have in common is literal; balanced: a copy for
 # each set of parameters, all literal; speed: also variants that pay for time with flash, such as Winograd's weights.
 LEVELS: tuple[Optimize, ...] = ("ram", "size", "balanced", "speed")
 EVERY_LEVEL: frozenset[Optimize] = frozenset(LEVELS)

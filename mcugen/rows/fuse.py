@@ -20,19 +20,20 @@ _Key = tuple[Op, tuple[int, ...], int]
 class BandLowering:
     """Chooses kernels for operators on a few rows; remembers what it has prepared.
 
-    frugal: takes those with the least working memory.
+    thrift: 0 for the usual kernels, 1 for those with the least working memory, 2 for slower ones with still less.
     """
 
     tensors: Tensors
     rules: Rules
     costs: Costs | None = None
-    frugal: bool = False
-    prepared: dict[_Key, Step] = field(default_factory=dict)
+    thrift: int = 0
+    prepared: dict[_Key, tuple[Step, Sequence[KernelCall]]] = field(default_factory=dict)
     taken: dict[str, dict[str, Variant]] = field(default_factory=dict)
 
-    def step(self, op: Op, inputs: Mapping[str, range], rows: range) -> Step:
+    def step(self, op: Op, inputs: Mapping[str, range], rows: range) -> tuple[Step, Sequence[KernelCall]]:
         """The operator's step for some rows of its output, which it makes of those rows of its inputs.
 
+        With the calls in contract form.
         All bands of an operator use the kernel of the first one asked for where they can, so that its weights are in
         flash once.
         """
@@ -42,13 +43,14 @@ class BandLowering:
             tensors = {n: _rows_of(self.tensors, n, len(r)) for n, r in inputs.items()}
             tensors[op.outputs[0]] = _rows_of(self.tensors, op.outputs[0], len(rows))
             contracts = banded.lower({**self.tensors, **tensors})
-            self.prepared[key] = step_of(banded, contracts, self._choices(op.outputs[0], contracts))
+            step = step_of(banded, contracts, self._choices(op.outputs[0], contracts))
+            self.prepared[key] = step, contracts
         return self.prepared[key]
 
     def _choices(self, output: str, contracts: Sequence[KernelCall]) -> list[Choice]:
         usual = self.taken.setdefault(output, {})
-        if self.frugal:
-            wanted = [least_scratch(call, self.rules) for call in contracts]
+        if self.thrift:
+            wanted = [least_scratch(call, self.rules, self.thrift > 1) for call in contracts]
         else:
             wanted = choose(contracts, self.rules, self.costs)
         found = []
@@ -65,7 +67,15 @@ def _rows_of(tensors: Tensors, name: str, rows: int) -> Tensor:
     return tensors[name].replace(shape=(shape[0], rows, *shape[2:]))
 
 
-def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Step:
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """A run as one step; contracts: its calls in contract form, those of moves left out, with their C functions."""
+
+    step: Step
+    contracts: tuple[tuple[KernelCall, str], ...]
+
+
+def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Fused:
     """The step that computes a run, at most ``unit`` rows of a tensor at a time.
 
     upwards: from the last row to the first, for runs of one operator.
@@ -77,13 +87,14 @@ def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) ->
     for time, action in enumerate(layout.actions):
         builder.add(time, action)
     blocks = dict(layout.blocks) | builder.scratch_blocks()
-    return Step(
+    step = Step(
         ops=run.ops,
         calls=tuple(builder.calls),
         reasons=tuple(builder.reasons.values()),
         windows=layout.sizes,
         accesses=Accesses(blocks, tuple(builder.nearest)),
     )
+    return Fused(step, tuple(builder.contracts))
 
 
 def _choose_by_middle(run: Run, layout: Layout, lowering: BandLowering) -> None:
@@ -102,6 +113,7 @@ class _Builder:
     run: Run
     lowering: BandLowering
     calls: list[KernelCall] = field(default_factory=list)
+    contracts: list[tuple[KernelCall, str]] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
     nearest: list[Nearest] = field(default_factory=list)
     scratch: dict[str, list[Block]] = field(default_factory=dict)
@@ -111,7 +123,9 @@ class _Builder:
             self.calls.append(_move_call(action))
             return
         op = self.run.ops[action.band.op]
-        step = self.lowering.step(op, {n: rows for n, (rows, _) in action.inputs.items()}, action.band.rows)
+        rows_read = {n: rows for n, (rows, _) in action.inputs.items()}
+        step, contracts = self.lowering.step(op, rows_read, action.band.rows)
+        self.contracts += zip(contracts, (call.function for call in step.calls), strict=True)
         self.reasons.setdefault(action.band.op, step.reasons[0])
         for call, sharings in zip(step.calls, step.sharings, strict=True):
             placed = _placed(call, action)

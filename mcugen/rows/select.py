@@ -7,36 +7,41 @@ then, until nothing helps. At the end every step is made as fast as it can be in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from mcugen.lowering import Costs, Program, Rules, Step, step_of
+from mcugen.lowering import Costs, KernelCall, Program, Rules, Step, step_of
 from mcugen.lowering.choice import least_scratch
 from mcugen.memory import Problem, plan
+from mcugen.rows.effort import Effort
 from mcugen.rows.fuse import BandLowering, fused
 from mcugen.rows.order import Run, works_by_rows
 
 ProblemOf = Callable[[Program], Problem]
 
+SLOWEST = 2.5
 _BEAM = 2
 _SECONDS = 0.1
 _SECONDS_ALONE = 0.02
 _LONGEST_RUN = 12
-_LARGER_UNITS = (8, 4, 2)
+_UNITS = (8, 4, 2, 1)
+_THRIFTS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Part:
     """Operators ``start <= i < end`` as a step.
 
-    unit: rows at a time, 0 for the whole operator at once; frugal: with the kernels that take the least working
-    memory; upwards: one operator from the last row to the first, so that its output comes to lie behind its input.
+    unit: rows at a time, 0 for the whole operator at once.
+    thrift: with which kernels, see `BandLowering`.
+    upwards: one operator from the last row to the first, so that its output comes to lie behind its input.
     """
 
     start: int
     end: int
     unit: int = 0
-    frugal: bool = False
+    thrift: int = 0
     upwards: bool = False
 
     @property
@@ -81,11 +86,27 @@ class Division:
         return (*before, part, *after) if whole else None
 
 
-def smallest(
-    program: Program, rules: Rules, costs: Costs | None, problem_of: ProblemOf, enough: int = 0
-) -> Program:
-    """The program in the division found that needs the least memory, or in a fast one that needs ``enough``."""
-    return _Search(program, rules, costs, problem_of, enough).run().program
+@dataclass(frozen=True)
+class Setting:
+    """What the search depends on besides the program.
+
+    costs: see `lower`. problem_of: the planning problem of a program. effort: instructions of a call.
+    enough: bytes of an arena that need not be smaller.
+    """
+
+    rules: Rules
+    costs: Costs | None
+    problem_of: ProblemOf
+    effort: Effort
+    enough: int = 0
+
+
+def smallest(program: Program, setting: Setting) -> Program:
+    """The program in the division found that needs the least memory, or in a fast one that needs little enough.
+
+    Divisions that take more than SLOWEST times the program's instructions are not considered.
+    """
+    return _Search(program, setting).run().program
 
 
 def _most_promising(found: Sequence[Division]) -> list[Division]:
@@ -96,43 +117,45 @@ def _most_promising(found: Sequence[Division]) -> list[Division]:
     return list({d.parts: d for d in (*best[:_BEAM], *mended[:_BEAM])}.values())
 
 
-def _faster_ways(part: Part) -> Iterator[Part]:
-    """Ways to compute the same operators in less time, the fastest first."""
-    if part.alone and (part.unit or part.frugal):
-        yield Part(part.start, part.end)
-    for unit in _LARGER_UNITS if part.unit else ():
-        for frugal in sorted({False, part.frugal}):
-            yield replace(part, unit=unit, frugal=frugal)
-    if part.frugal:
-        yield replace(part, frugal=False)
+def _all_ways(start: int, end: int) -> Iterator[Part]:
+    """All ways to compute some operators in one step."""
+    alone = end - start == 1
+    for thrift in _THRIFTS:
+        if alone:
+            yield Part(start, end, 0, thrift)
+        for unit in _UNITS:
+            yield Part(start, end, unit, thrift)
+            if alone:
+                yield Part(start, end, unit, thrift, upwards=True)
 
 
 @dataclass
 class _Search:
     program: Program
-    rules: Rules
-    costs: Costs | None
-    problem_of: ProblemOf
-    enough: int
+    setting: Setting
     steps: dict[Part, Step] = field(default_factory=dict)
+    efforts: dict[Part, float] = field(default_factory=dict)
     needs: dict[tuple[Part, frozenset[str]], int] = field(default_factory=dict)
-    usual: BandLowering = field(init=False)
-    frugal: BandLowering = field(init=False)
+    lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
+    slowest: float = math.inf
 
     def __post_init__(self) -> None:
         graph = self.program.graph
-        self.usual = BandLowering(graph.tensors, self.rules, self.costs)
-        self.frugal = BandLowering(graph.tensors, self.rules, self.costs, frugal=True)
+        self.lowerings = [
+            BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in _THRIFTS
+        ]
         self.by_rows = [works_by_rows(op, graph.tensors) for op in graph.ops]
 
     def run(self) -> Division:
         usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
-        if usual.arena <= self.enough:
+        self.slowest = SLOWEST * self._effort(usual.parts)
+        if usual.arena <= self.setting.enough:
             return usual
-        beam = [usual, self._all_mended(usual, in_turn=False), self._all_mended(usual, in_turn=True)]
+        mended = [self._all_mended(usual, in_turn) for in_turn in (False, True)]
+        beam = [usual, *(d for d in mended if self._effort(d.parts) <= self.slowest)]
         best = min(beam, key=lambda d: d.score)
-        while beam and best.arena > self.enough:
+        while beam and best.arena > self.setting.enough:
             found = {d.parts: d for division in beam for d in self._better(division)}
             beam = _most_promising(list(found.values()))
             best = min((best, *beam), key=lambda d: d.score)
@@ -161,7 +184,7 @@ class _Search:
         """Changes of the step at which the arena is fullest that make it smaller."""
         for part in dict.fromkeys(way for full in division.fullest() for way in self._ways(full)):
             parts = division.with_part(part)
-            if parts is not None and parts != division.parts:
+            if parts is not None and parts != division.parts and self._effort(parts) <= self.slowest:
                 changed = self._division(parts, division, parts.index(part))
                 if changed.score < division.score:
                     yield changed
@@ -169,23 +192,27 @@ class _Search:
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
         if full.alone:
-            yield Part(full.start, full.end, frugal=True)
+            yield from (Part(full.start, full.end, thrift=thrift) for thrift in _THRIFTS[1:])
         for start in range(max(0, full.end - _LONGEST_RUN), full.start + 1):
             for end in range(full.end, min(len(self.by_rows), start + _LONGEST_RUN) + 1):
                 if all(self.by_rows[start:end]):
                     yield from self._runs(start, end)
 
     def _runs(self, start: int, end: int) -> Iterator[Part]:
-        for frugal in (False, True):
-            yield Part(start, end, 1, frugal)
+        for thrift in _THRIFTS:
+            yield Part(start, end, 1, thrift)
             if end - start == 1:
-                yield Part(start, end, 1, frugal, upwards=True)
+                yield Part(start, end, 1, thrift, upwards=True)
 
     def _faster(self, best: Division) -> Division:
         """Every step in the fastest way that takes no more memory."""
-        limit = max(best.arena, self.enough)
+        limit = max(best.arena, self.setting.enough)
         for part in best.parts:
-            for way in _faster_ways(part):
+            self._effort([part])
+            by_rows = all(self.by_rows[part.start : part.end])
+            ways = [way for way in _all_ways(part.start, part.end) if by_rows or not way.unit]
+            ways = [way for way in ways if self._effort([way]) < self.efforts[part]]
+            for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
                 found = self._division(parts, best)
@@ -203,7 +230,7 @@ class _Search:
         needs = self._needs(parts, program)
         if before is not None and max(needs) >= before.arena and max(before.needs) >= before.arena:
             return Division(parts, program, needs, before.arena, (), changed)
-        problem = self.problem_of(program)
+        problem = self.setting.problem_of(program)
         found = plan(problem, seconds=_SECONDS)
         ends = [
             max(
@@ -214,7 +241,7 @@ class _Search:
         return Division(parts, program, needs, found.peak, tuple(ends), changed)
 
     def _needs(self, parts: tuple[Part, ...], program: Program) -> tuple[int, ...]:
-        problem = self.problem_of(program)
+        problem = self.setting.problem_of(program)
         return tuple(self._need(part, t, problem) for t, part in enumerate(parts))
 
     def _need(self, part: Part, t: int, problem: Problem) -> int:
@@ -234,15 +261,27 @@ class _Search:
 
     def _step(self, part: Part) -> Step:
         if part not in self.steps:
-            self.steps[part] = self._made(part)
+            self.steps[part], contracts = self._made(part)
+            self.efforts[part] = sum(self.setting.effort(call, function) for call, function in contracts)
         return self.steps[part]
 
-    def _made(self, part: Part) -> Step:
+    def _made(self, part: Part) -> tuple[Step, Sequence[tuple[KernelCall, str]]]:
+        """The step, and its calls in contract form with their C functions."""
         if part.unit:
-            lowering = self.frugal if part.frugal else self.usual
-            return fused(self._run_of(part), part.unit, lowering, part.upwards)
+            made = fused(self._run_of(part), part.unit, self.lowerings[part.thrift], part.upwards)
+            return made.step, made.contracts
         step = self.program.steps[part.start]
-        return self._frugal_step(step) if part.frugal else step
+        contracts = step.ops[0].lower(self.program.graph.tensors)
+        if part.thrift:
+            choices = [least_scratch(call, self.setting.rules, part.thrift > 1) for call in contracts]
+            step = step_of(step.ops[0], contracts, choices)
+        return step, list(zip(contracts, (call.function for call in step.calls), strict=True))
+
+    def _effort(self, parts: Sequence[Part]) -> float:
+        """Instructions of a division, of what is known."""
+        for part in parts:
+            self._step(part)
+        return sum(self.efforts[part] for part in parts)
 
     def _run_of(self, part: Part) -> Run:
         graph = self.program.graph
@@ -255,8 +294,3 @@ class _Search:
             if name in graph.outputs or any(reader not in ops for reader in readers.get(name, []))
         )
         return Run(ops, graph.tensors, tuple(results))
-
-    def _frugal_step(self, step: Step) -> Step:
-        """The step with the kernels that take the least working memory."""
-        contracts = step.ops[0].lower(self.program.graph.tensors)
-        return step_of(step.ops[0], contracts, [least_scratch(call, self.rules) for call in contracts])

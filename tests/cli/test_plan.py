@@ -86,7 +86,7 @@ def boxes(svg: str) -> list[tuple[str, dict[str, float]]]:
 def test_table(mcugen: Run) -> None:
     result = mcugen(*PLAN)
     assert result.returncode == 0, result.stderr
-    for word in ("arena", "lower bound", "gap", "peak", "image", "scratch of step", "at peak"):
+    for word in ("arena", "lower bound", "gap", "peak", "image", "scratch for", "at peak"):
         assert word in result.stdout
 
 
