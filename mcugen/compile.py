@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from mcugen.frontends import Format
 from mcugen.ir import DType, Graph, Op, Shape
 from mcugen.lowering import Costs, Kernels, Optimize, Program, Rules, Step, lower
 from mcugen.lowering.costs import table_costs
-from mcugen.memory.liveness import external_tensors, plan_memory
+from mcugen.memory.liveness import MemoryPlan, external_tensors, memory_problem, plan_memory
 from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.regions import AUTO, SINGLE, banks_of
+from mcugen.rows.effort import effort_on
+from mcugen.rows.select import Setting, smallest
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -115,16 +117,42 @@ def compile_for(
     quantized: Quantized, source: str, board: Board, options: CompileOptions, progress: Progress = silent
 ) -> Compiled:
     """Orders, lowers and plans an integer graph for a board; does not check that it fits."""
-    progress("ordering the operators")
-    graph = schedule(quantized.graph, () if options.io_in_arena else external_tensors(quantized.graph))
     progress(f"choosing kernels for {board.core}")
     rules = kernel_rules(board, options)
-    program = lower(graph, rules, known_costs(graph, board, rules, options, progress))
+    costs = known_costs(quantized.graph, board, rules, options, progress)
+    progress("ordering the operators")
+    programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options)]
     progress("planning memory")
-    memory = plan_memory(program, options.io_in_arena, options.overlap, banks_of(board, options.regions))
+    program, memory = _smallest_plan(programs, options)
+    if options.optimize == "ram":
+        progress("computing row by row what needs most memory")
+        outside = () if options.io_in_arena else external_tensors(program.graph)
+        setting = Setting(
+            rules, costs, lambda p: memory_problem(p, outside, options.overlap), effort_on(board.twin().core)
+        )
+        by_rows = smallest(program, setting)
+        program, memory = _smallest_plan([program, by_rows], options)
+    if (banks := banks_of(board, options.regions)) is not None:
+        progress("spreading buffers over memories")
+        memory = plan_memory(program, options.io_in_arena, options.overlap, banks)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
     return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
+
+
+def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tuple[Program, MemoryPlan]:
+    """The program with the smallest arena, the first of equals, and its plan."""
+    plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
+    return min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
+
+
+def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:
+    """The graph in its own order and in that of the lowest peak, if there is a lower one.
+
+    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps.
+    """
+    ordered = schedule(graph, () if options.io_in_arena else external_tensors(graph))
+    return [graph] if ordered is graph else [graph, ordered]
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:
@@ -189,7 +217,7 @@ def inspect_model(path: Path, shapes: Mapping[str, Shape]) -> Inspected:
 def activation_peak(graph: Graph) -> int:
     """The live-set lower bound of the activations in the best order of the operators, in bytes."""
     graph = schedule(graph)
-    steps = tuple(Step(op, ()) for op in graph.ops)
+    steps = tuple(Step((op,), ()) for op in graph.ops)
     return plan_memory(Program(graph, steps, "scalar", "native")).plan.lower_bound
 
 
@@ -267,7 +295,7 @@ def _fits_spread_out(compiled: Compiled) -> bool:
 
 def _peak_text(compiled: Compiled) -> str:
     steps = compiled.program.steps
-    return steps[compiled.memory.peak_step].op.origin if steps else "the start"
+    return steps[compiled.memory.peak_step].title if steps else "the start"
 
 
 def peak_lines(compiled: Compiled, count: int = 5) -> list[str]:

@@ -12,7 +12,7 @@
      ├ MismatchError          5  the firmware and the reference give different bytes
      └ ToolError              6  compiler, emulator or package missing or failed
 
-Only ``cli.py`` catches these. Any other exception is a bug of mcugen's: exit code 70.
+Only ``cli`` catches these. Any other exception is a bug of mcugen's: exit code 70.
 """
 
 from __future__ import annotations

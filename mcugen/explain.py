@@ -85,19 +85,21 @@ def _layer(
     index: int, step: Step, compiled: Compiled, rules: Rules, costs: Costs | None, measured: int | None
 ) -> Layer:
     tensors = compiled.graph.tensors
-    contracts = step.op.lower(tensors)
+    contracts = step.ops[0].lower(tensors) if len(step.ops) == 1 else ()
     known = [_costs_of(call, rules, costs) for call in contracts]
-    own = [found.get(call.function) for found, call in zip(known, step.calls, strict=True)]
+    own = (
+        [found.get(call.function) for found, call in zip(known, step.calls, strict=True)] if known else [None]
+    )
     others = known[0] if len(known) == 1 else {}
     return Layer(
         index=index,
-        name=step.op.origin or step.op.outputs[0],
-        op=step.op.kind,
+        name=step.title,
+        op=step.kind,
         shape=step.calls[0].label,
         contract=step.calls[0].kernel,
         kernel=step.calls[0].function,
         reason=step.reasons[0] if step.reasons else "",
-        macs=step.op.macs(tensors),
+        macs=step.macs(tensors),
         expected=None if None in own else round(sum(cost for cost in own if cost is not None)),
         measured=measured,
         alternatives=tuple(
@@ -134,10 +136,13 @@ class Trade:
 
 
 def trades(compiled: Compiled) -> tuple[Trade, ...]:
-    """What each level means for a model, as far as can be said without compiling it."""
+    """What each level means for a model, as far as can be said without compiling it.
+
+    What "ram" does is only known after its search, so that it is there when it was asked for.
+    """
     program = compiled.program
     found = []
-    for level in LEVELS:
+    for level in (level for level in LEVELS if level != "ram" or program.optimize == "ram"):
         rules = Rules(program.instruction_class, program.kernels, level, program.uses_cmsis_nn)
         other = program if level == program.optimize else lower(program.graph, rules)
         found.append(
@@ -164,7 +169,9 @@ def _expected(program: Program, core: str) -> int | None:
         return None
     total = 0.0
     for step in program.steps:
-        for contract, call in zip(step.op.lower(program.graph.tensors), step.calls, strict=True):
+        if len(step.ops) > 1:
+            return None
+        for contract, call in zip(step.ops[0].lower(program.graph.tensors), step.calls, strict=True):
             if call.function not in table:
                 return None
             total += table[call.function].instructions(contract)

@@ -193,6 +193,18 @@ class Op:
         """Multiply-accumulates per inference."""
         return 0
 
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        """The rows of input ``index`` that these rows of the output are made of.
+
+        Rows are along dimension 1 of NHWC. None when the output is not made row by row. For a constant input that is
+        the same for all rows, the result is empty.
+        """
+        return None
+
+    def of_rows(self, tensors: Tensors, rows: range) -> Op:
+        """The operator that makes only these rows, of nothing but the rows that they need."""
+        return self
+
     def rewired(self, names: Mapping[str, str]) -> Op:
         """The operator with tensor names replaced where ``names`` has them."""
         return dataclasses.replace(

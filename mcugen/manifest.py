@@ -123,7 +123,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         scratch_bytes=compiled.memory.scratch_bytes,
         macs=graph.macs(),
         sources=(f"src/{name}.c", f"src/{name}_weights.c"),
-        include_dirs=("include", "src"),
+        include_dirs=("include",),
         inputs=tuple(_entry(compiled, n) for n in graph.inputs),
         outputs=tuple(_entry(compiled, n) for n in graph.outputs),
         layers=_layers(compiled),
@@ -150,11 +150,11 @@ def _entry(compiled: Compiled, name: str) -> TensorEntry:
 def _layers(compiled: Compiled) -> tuple[LayerEntry, ...]:
     return tuple(
         LayerEntry(
-            name=step.op.origin or step.op.outputs[0],
-            op=step.op.kind,
-            kernel=step.calls[0].function,
-            macs=step.op.macs(compiled.graph.tensors),
-            outputs=tuple(_entry(compiled, n) for n in step.op.outputs),
+            name=step.title,
+            op=step.kind,
+            kernel=" ".join(step.kernels),
+            macs=step.macs(compiled.graph.tensors),
+            outputs=tuple(_entry(compiled, n) for n in step.outputs),
         )
         for step in compiled.program.steps
         if step.calls

@@ -101,8 +101,8 @@ def side_by_side(samples: Sequence[Sample], board: Board, optimize: Optimize) ->
         names |= {n: f"{n}/candidate {k}" for n in sample.op.outputs}
         op = sample.op.rewired(names)
         tensors |= {new: sample.tensors[old].replace(name=new) for old, new in names.items()}
-        steps.append(Step(op, (sample.variant.specialise(op.lower(tensors)[sample.index]),)))
-    ops = tuple(step.op for step in steps)
+        steps.append(Step((op,), (sample.variant.specialise(op.lower(tensors)[sample.index]),)))
+    ops = tuple(op for step in steps for op in step.ops)
     read = dict.fromkeys(n for op in ops for n in op.inputs if n)
     inputs = tuple(n for n in read if not tensors[n].is_const and not tensors[n].variable)
     graph = Graph(tensors, ops, inputs, ops[-1].outputs, "candidates")

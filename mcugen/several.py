@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mcugen.boards import Board
 from mcugen.build import Footprint, worst_stack
 from mcugen.compile import Progress
 from mcugen.emit.project import staged_folder, write_files
-from mcugen.emit.several import Part, Several, several_files
+from mcugen.emit.several import Several, bare_main, several_files
 from mcugen.errors import DoesNotFitError
 from mcugen.firmware import compile_library
 from mcugen.manifest import manifest_of
@@ -75,7 +76,7 @@ def _link(several: Several, kind: str, project: Path, cmsis_nn: str | None) -> F
         folder, manifest = project / part.folder, manifest_of(part.compiled, kind)
         objects += compile_library(folder, manifest, board, cmsis_nn=cmsis_nn)
         stack = max(stack, worst_stack(folder, manifest, board, cmsis_nn))
-    objects += _example(several.parts, project, board)
+    objects += _application(several, project)
     # CMSIS-NN is the same objects for every model that calls it.
     toolchain.link(board, list(dict.fromkeys(objects)), elf)
     sizes = toolchain.section_sizes(elf)
@@ -84,8 +85,12 @@ def _link(several: Several, kind: str, project: Path, cmsis_nn: str | None) -> F
     return Footprint(code, weights, stack, sizes.flash, sizes.ram)
 
 
-def _example(parts: tuple[Part, ...], project: Path, board: Board) -> list[Path]:
+def _application(several: Several, project: Path) -> list[Path]:
+    """The objects of the program around the models, which is the example of projects for the bare board."""
     runtime = toolchain.runtime_sources()
-    includes = [project / "include", *(project / part.folder / "include" for part in parts)]
+    includes = [project / "include", *(project / part.folder / "include" for part in several.parts)]
     options = toolchain.CompileOptions((*includes, runtime[0].parent))
-    return toolchain.compile_sources(board, [project / "example" / "main.c", *runtime], options)
+    with tempfile.TemporaryDirectory() as folder:
+        main = Path(folder) / "main.c"
+        main.write_text(bare_main(several), encoding="utf-8")
+        return toolchain.compile_sources(several.parts[0].compiled.board, [main, *runtime], options)

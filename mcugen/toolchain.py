@@ -1,6 +1,7 @@
 """The Arm GNU toolchain: compiles C for a board, links it, and measures the result.
 
-Objects are cached by content: the key is the compiler's version, the flags and the preprocessed source.
+Objects are cached by content: the key is the compiler's version, the flags and the preprocessed source. The cache is
+bounded, see `object_cache`.
 Sources must not be compiled with ``-g`` here, because debug information holds paths that the key leaves out.
 """
 
@@ -24,6 +25,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from mcugen import object_cache
 from mcugen.boards import Board
 from mcugen.errors import DoesNotFitError, ToolError
 from mcugen.resources import resource_dir
@@ -100,6 +102,15 @@ def _run(command: Sequence[str]) -> str:
     return result.stdout
 
 
+def c_library() -> str:
+    """The path of the toolchain's C library. Raises ToolError if it has none."""
+    toolchain = find_toolchain()
+    path = _run([toolchain.gcc, "-print-file-name=libc.a"]).strip()
+    if not Path(path).is_absolute():
+        raise ToolError("the compiler has no C library (newlib)", where=toolchain.gcc, hint=_INSTALL_HINT)
+    return path
+
+
 def cpu_flags(board: Board) -> tuple[str, ...]:
     """The flags that choose instruction set and float ABI; needed by the compiler and the linker alike."""
     features = board.features
@@ -158,10 +169,11 @@ def compile_sources(
 def _compile(toolchain: Toolchain, flags: list[str], source: Path) -> Path:
     folder = cache_dir() / "objects"
     target = folder / f"{_object_key(toolchain, flags, source)}-{source.stem}.o"
-    if target.exists():
-        return target
     try:
+        if object_cache.use(target):
+            return target
         folder.mkdir(parents=True, exist_ok=True)
+        object_cache.prune_once(folder)
         # compiled beside the target and renamed, so that other processes see all of it or nothing
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             result = Path(scratch) / target.name

@@ -76,7 +76,7 @@ def labels(path: Path, board_name: str) -> list[str]:
     compiled = compile_for(
         load_quantized(path, CompileOptions()), path.name, load_board(board_name), CompileOptions()
     )
-    return [_label(s.op.kind, s.calls[0].label) for s in compiled.program.steps if s.calls]
+    return [_label(s.kind, s.calls[0].label) for s in compiled.program.steps if s.calls]
 
 
 def _label(kind: str, shape: str) -> str:

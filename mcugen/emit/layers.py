@@ -61,7 +61,7 @@ def own_copies(program: Program) -> frozenset[ParameterSet]:
 
 def _work(step: Step, tensors: Tensors) -> int:
     """Multiply-accumulates, or elements written where there are more of them."""
-    return max(step.op.macs(tensors), sum(tensors[name].elements for name in step.op.outputs))
+    return max(step.macs(tensors), sum(tensors[name].elements for op in step.ops for name in op.outputs))
 
 
 @dataclass(frozen=True)

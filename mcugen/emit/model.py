@@ -12,18 +12,20 @@ import numpy as np
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
 from mcugen.emit.layers import Argument, LayerFunction, ParameterSet, own_copies
+from mcugen.emit.loops import Call, Loop, roll
 from mcugen.emit.regions import CopyPlan, c_names, has_copies, region_names, region_starts, steps_with_code
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
 from mcugen.memory.liveness import ALIGNMENT, Place
 from mcugen.memory.problem import align_up
-from mcugen.memory.traffic import ConstantKey
+from mcugen.memory.traffic import ConstantKey, constant_keys
+from mcugen.rows.windows import row_bytes
 
 _AXES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
 
 # Kernels that take elements of any type.
-_UNTYPED = frozenset({"pad", "copy_rows", "gather", "table_8"})
+_UNTYPED = frozenset({"pad", "copy_rows", "gather", "move", "table_8"})
 
 
 @dataclass
@@ -48,6 +50,46 @@ class _Constants:
         return sum(data.nbytes for data, _ in self.arrays.values())
 
 
+@dataclass(frozen=True)
+class _Place:
+    """An address: the cast, the pointer, and the elements of it before."""
+
+    cast: str
+    base: str
+    offset: int
+
+    def text(self, step: int = 0) -> str:
+        """The C expression; in a loop it advances by ``step`` each time."""
+        moving = f" + i * {step}u" if step > 0 else f" - i * {-step}u" if step else ""
+        if not self.cast and not self.offset and self.base.startswith("context->"):
+            return self.base + moving
+        expression = f"{self.base} + {self.offset}u{moving}"
+        return f"{self.cast}({expression})" if self.cast else expression
+
+
+@dataclass(frozen=True)
+class _LayerCall:
+    """A kernel call with the expressions of its arguments."""
+
+    kernel_call: KernelCall
+    arguments: tuple[str | _Place, ...]
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        """What must be equal for two calls to differ in nothing but offsets."""
+        places = ((a.cast, a.base) if isinstance(a, _Place) else a for a in self.arguments)
+        return (self.kernel_call.params, *places)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        return tuple(a.offset for a in self.arguments if isinstance(a, _Place))
+
+    def values(self, steps: tuple[int, ...] = ()) -> list[str]:
+        """The arguments as C; in a loop the places advance by ``steps``."""
+        advance = iter(steps or (0,) * len(self.offsets))
+        return [a.text(next(advance)) if isinstance(a, _Place) else a for a in self.arguments]
+
+
 @dataclass
 class _Emitter:
     compiled: Compiled
@@ -63,31 +105,48 @@ class _Emitter:
         self.specialised = own_copies(self.compiled.program)
         self.functions = self._functions()
 
-    def _address(self, place: Place) -> str:
-        """The address of a place within run(): the one function that knows how regions are addressed."""
-        return f"{self.regions[place.region]} + {place.offset}u"
+    def _pointer(self, place: Place, cast: str = "", offset: int = 0) -> _Place:
+        """An address in a region within run(): the one function that knows how regions are addressed."""
+        return _Place(cast, self.regions[place.region], place.offset + offset)
 
     # Layers
 
     def layers(self) -> list[dict[str, Any]]:
         """One record per step that has calls."""
-        steps = enumerate(self.compiled.program.steps)
-        found = [self._layer(i, t, step) for i, (t, step) in enumerate((t, s) for t, s in steps if s.calls)]
+        steps = self.compiled.program.steps
+        times = steps_with_code(steps)
+        found = [self._layer(i, t, steps[t]) for i, t in enumerate(times)]
         copies = self.copies()
-        for t, record in zip(steps_with_code(self.compiled.program.steps), found, strict=True):
-            record["copies"] = copies.before(t)
-        return found
+        return [{**record, "copies": copies.before(t)} for t, record in zip(times, found, strict=True)]
 
     def _layer(self, index: int, time: int, step: Step) -> dict[str, Any]:
+        keys = constant_keys(time, step)
         calls = [
-            self._statement(call, self._values(index, k, time, call)) for k, call in enumerate(step.calls)
+            self._call(index, time, call, {c.role: keys[k, c.role] for c in call.constants})
+            for k, call in enumerate(step.calls)
         ]
-        comment = c.comment_lines(self._comment(time, step), indent=4)
-        return {"index": index, "comment": comment, "calls": calls}
+        loops = roll([Call((self._key(call.kernel_call), call.fixed), call.offsets) for call in calls])
+        lines = [line for loop in loops for line in self._loop(loop, calls)]
+        return {"index": index, "comment": c.comment_lines(self._comment(time), indent=4), "lines": lines}
 
-    def _comment(self, time: int, step: Step) -> list[str]:
-        memory = self.compiled.memory
+    def _loop(self, loop: Loop, calls: list[_LayerCall]) -> list[str]:
+        """The C of some calls of run()."""
+        body = calls[loop.start : loop.start + loop.length]
+        if loop.count == 1:
+            return self._statement(body[0].kernel_call, body[0].values(), indent=4)
+        lines = [f"    for (uint32_t i = 0; i < {loop.count}u; ++i) {{"]
+        for call, steps in zip(body, loop.steps, strict=True):
+            lines += self._statement(call.kernel_call, call.values(steps), indent=8)
+        return [*lines, "    }"]
+
+    def _comment(self, time: int) -> list[str]:
+        memory, step = self.compiled.memory, self.compiled.program.steps[time]
         tensors, offsets, external = self.compiled.graph.tensors, memory.offsets, memory.external
+
+        def span(name: str, size: int) -> str:
+            at = memory.place(name, time)
+            region = f"{self.regions[at.region]} " if memory.spread else ""
+            return f"{region}[{at.offset}, {at.offset + size})"
 
         def place(name: str) -> str:
             tensor = tensors[name]
@@ -95,20 +154,23 @@ class _Emitter:
                 return f"{_dims(tensor)} in {external[name]}"
             if name not in offsets:
                 return f"{_dims(tensor)} constant"
-            at = memory.place(name, time)
-            region = f"{self.regions[at.region]} " if memory.spread else ""
-            return f"{_dims(tensor)} at {region}[{at.offset}, {at.offset + tensor.bytes})"
+            return f"{_dims(tensor)} at {span(name, tensor.bytes)}"
 
-        reads = ", ".join(place(n) for n in step.op.inputs if n in offsets or n in external)
-        writes = ", ".join(place(n) for n in step.op.outputs)
-        macs = step.op.macs(tensors)
+        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external)
+        writes = ", ".join(place(n) for n in step.outputs)
+        macs = step.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
-        return [c.comment(step.op.origin or step.op.kind), f"{reads} -> {writes}{effort}"]
+        windows = [
+            f"{size // row_bytes(tensors[n])} rows of {_dims(tensors[n])} at {span(n, size)}"
+            for n, size in step.windows.items()
+        ]
+        return [c.comment(step.title), f"{reads} -> {writes}{effort}", *windows]
 
-    def _statement(self, call: KernelCall, values: list[str]) -> list[str]:
+    def _statement(self, call: KernelCall, values: list[str], indent: int) -> list[str]:
         """The call of a layer's function within run()."""
         function = self.functions[self._key(call)]
-        return c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=4)
+        parts = c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=indent)
+        return [" " * indent + line for line in parts]
 
     def _key(self, call: KernelCall) -> Any:
         """Calls with equal keys share a function."""
@@ -147,38 +209,44 @@ class _Emitter:
             arguments.append(Argument("void *", "scratch"))
         return arguments
 
-    def _values(self, index: int, k: int, time: int, call: KernelCall) -> list[str]:
-        """The argument expressions of a call within run()."""
-        origin = c.comment(self.compiled.program.steps[time].op.origin)
-        part = f"{index:02d}" if k == 0 else f"{index:02d}_{k}"
-        values = [self._tensor(n, part, i, True, time) for i, n in enumerate(call.inputs)]
+    def _call(self, index: int, time: int, call: KernelCall, keys: Mapping[str, ConstantKey]) -> _LayerCall:
+        """A call within run() with its arguments. keys: of its constants, by role."""
+        step = self.compiled.program.steps[time]
+        number, op = next((k, op) for k, op in enumerate(step.ops) if call.outputs[0] in op.outputs)
+        part = f"{index:02d}_{number}" if len(step.ops) > 1 else f"{index:02d}"
+        if len(step.calls) > 1 and len(step.ops) == 1 and call is not step.calls[0]:
+            part += f"_{step.calls.index(call)}"
+        arguments: list[str | _Place] = [
+            self._tensor(n, time, f"{part}_input_{i}", True, offset)
+            for i, (n, offset) in enumerate(zip(call.inputs, call.places_of_inputs, strict=True))
+        ]
         for constant in call.constants:
-            title = f"{origin}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
+            title = f"{c.comment(op.origin)}: {constant.role}, {'x'.join(map(str, constant.data.shape))}"
             name = self.constants.add(f"{part}_{constant.role}", constant.data, title)
-            self.constant_names[time, k, constant.role] = name
-            values.append(self._constant((time, k, constant.role), constant.data, name))
-        values += [self._tensor(n, part, 0, False, time) for n in (*call.states, *call.outputs)]
+            arguments.append(self._constant(keys[constant.role], constant.data, name))
+        arguments += [self._tensor(n, time, "", False) for n in call.states]
+        outputs = zip(call.outputs, call.places_of_outputs, strict=True)
+        arguments += [self._tensor(n, time, "", False, offset) for n, offset in outputs]
         if call.scratch is not None:
-            place = self.compiled.memory.scratch_place(time)
-            values.append(self._address(place) if place else "NULL")
-        return values
+            place = self.compiled.memory.scratch_place(call.outputs[0])
+            arguments.append("NULL" if place is None else self._pointer(place))
+        return _LayerCall(call, tuple(arguments))
 
-    def _constant(self, key: ConstantKey, data: Array, name: str) -> str:
+    def _constant(self, key: ConstantKey, data: Array, name: str) -> str | _Place:
         """A constant, or the copy of it that a kernel reads."""
+        self.constant_names[key] = name
         place = self.compiled.memory.constant_place(key)
-        return f"(const {c.C_TYPES[data.dtype.name]} *)({self._address(place)})" if place else name
+        return name if place is None else self._pointer(place, f"(const {c.C_TYPES[data.dtype.name]} *)")
 
-    def _tensor(self, name: str, part: str, index: int, const: bool, time: int) -> str:
-        tensor = self.compiled.graph.tensors[name]
+    def _tensor(self, name: str, time: int, constant: str, const: bool, offset: int = 0) -> str | _Place:
+        """The argument for a tensor, from a byte of it on; ``constant`` names it if it is one."""
+        tensor, memory = self.compiled.graph.tensors[name], self.compiled.memory
         if tensor.is_const and tensor.data is not None:
-            return self.constants.add(
-                f"{part}_input_{index}", tensor.data, f"{c.comment(name)}, {_dims(tensor)}"
-            )
-        qualifier = "const " if const else ""
-        if name in self.compiled.memory.external:
-            return f"context->{self.compiled.memory.external[name]}"
-        address = self._address(self.compiled.memory.place(name, time))
-        return f"({qualifier}{tensor.dtype.c_type} *)({address})"
+            return self.constants.add(constant, tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
+        if name in memory.external:
+            return _Place("", f"context->{memory.external[name]}", offset // tensor.dtype.size)
+        pointer = f"({'const ' if const else ''}{tensor.dtype.c_type} *)"
+        return self._pointer(memory.place(name, time), pointer, offset)
 
     # Interface
 
@@ -220,7 +288,7 @@ class _Emitter:
         memory = self.compiled.memory
         if name in memory.external:
             return f"context->{memory.external[name]}"
-        return f"context->{self._address(memory.place(name))}"
+        return f"context->{self._pointer(memory.place(name)).text()}"
 
     def places(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
         return [{"index": i, "place": self._place(name)} for i, name in enumerate(names)]
@@ -271,7 +339,7 @@ class _Emitter:
         return [
             _initializer((f"{i}u", self._trace_place(name, t), f"{tensors[name].bytes}u"))
             for i, t in enumerate(steps_with_code(steps))
-            for name in steps[t].op.outputs
+            for name in steps[t].outputs
         ]
 
     # Copies
@@ -282,7 +350,7 @@ class _Emitter:
         return CopyPlan(
             copies=() if memory.spread is None else memory.spread.copies,
             layers=steps_with_code(steps),
-            address=lambda buffer: self._address(memory.buffer_place(buffer)),
+            address=lambda buffer: self._pointer(memory.buffer_place(buffer)).text(),
             constant=lambda key: self.constant_names[key],
         )
 
@@ -290,7 +358,7 @@ class _Emitter:
         """Copies of constants at the start, with the addresses of the context."""
         memory = self.compiled.memory
         plan = replace(
-            self.copies(), address=lambda name: f"context->{self._address(memory.buffer_place(name))}"
+            self.copies(), address=lambda name: f"context->{self._pointer(memory.buffer_place(name)).text()}"
         )
         return plan.kept()
 
@@ -449,7 +517,7 @@ def _source_records(
 def _used_regions(emitter: _Emitter, layers: list[dict[str, Any]]) -> list[str]:
     """The C names of the regions that run() addresses."""
     text = "\n".join(
-        line for layer in layers for lines in (*layer["calls"], layer["copies"]) for line in lines
+        line for layer in layers for lines in (layer["lines"], layer["copies"]) for line in lines
     )
     return [name for name in emitter.regions.values() if re.search(rf"\b{name} \+ \d+u", text)]
 

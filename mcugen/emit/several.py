@@ -14,9 +14,11 @@ from typing import Any, TypeAlias
 from mcugen import __version__
 from mcugen.compiled import GENERATOR, Compiled
 from mcugen.emit import c_format as c
+from mcugen.emit.outputs import mbed, zephyr
 from mcugen.emit.outputs.bare_metal import example_context, example_files
 from mcugen.emit.outputs.common import project_context, render_all
 from mcugen.emit.project import project_files
+from mcugen.emit.render import render
 from mcugen.errors import InputError
 from mcugen.manifest import FILE_NAME, SCHEMA, manifest_of
 from mcugen.memory.liveness import ALIGNMENT
@@ -87,38 +89,38 @@ def together(name: str, models: Sequence[Compiled], concurrent: bool) -> Several
 
 
 def several_files(several: Several, kind: str) -> dict[str, str]:
-    """Path -> text of the whole project. Raises InputError for a kind of project that takes one model only."""
-    if kind not in _KINDS:
-        raise InputError(
-            f"'{kind}' takes one model at a time",
-            where="--project",
-            hint=f"for several models in one project: {', '.join(_KINDS)}; or build each into a project of its own",
-        )
+    """Path -> text of the whole project. ``kind`` is a key of :data:`mcugen.emit.outputs.OUTPUTS`."""
     files = {
         f"{part.folder}/{path}": text
         for part in several.parts
         for path, text in project_files(part.compiled, kind).items()
     }
     context = _context(several, kind)
-    names = {f"include/{several.name}_arena.h": "several/arena.h.j2", "README.md": "several/README.md.j2"}
-    own = {**render_all(names, context), **_KINDS[kind](several, context)}
-    return {**files, **own, FILE_NAME: _manifest(several, kind)}
+    header = render_all({f"include/{several.name}_arena.h": "several/arena.h.j2"}, context)
+    return {**files, **header, **_KINDS[kind](several, context), FILE_NAME: _manifest(several, kind)}
+
+
+def bare_main(several: Several) -> str:
+    """A program for the bare board that runs all models: the example of kinds that need no operating system."""
+    first = several.parts[0].compiled
+    return render(_EXAMPLE, {**_context(several, "make"), **example_context(first)})
 
 
 def _context(several: Several, kind: str) -> dict[str, Any]:
     first = several.parts[0].compiled
+    models = [_model(part, kind) for part in several.parts]
     return {
         **project_context(first, manifest_of(first, kind)),
-        **example_context(first),
         "name": several.name,
         "NAME": several.name.upper(),
+        "subject": f"the models of {several.name}",
         "generator": GENERATOR,
-        "is_cmake": kind == "cmake",
         "concurrent": several.concurrent,
         "arena_bytes": several.arena_bytes,
         "alignment": ALIGNMENT,
-        "models": [_model(part, kind) for part in several.parts],
-        "uses_cmsis_nn": any(part.compiled.program.uses_cmsis_nn for part in several.parts),
+        "models": models,
+        "uses_cmsis_nn": any(model["uses_cmsis_nn"] for model in models),
+        "needs_core": any(model["needs_core"] for model in models),
     }
 
 
@@ -139,19 +141,44 @@ def _cmake(several: Several, context: dict[str, Any]) -> dict[str, str]:
         "CMakeLists.txt": "several/CMakeLists.txt.j2",
         "cmake/arm-none-eabi.cmake": "cmake/arm-none-eabi.cmake.j2",
     }
-    return {**render_all(files, context), **_example(several, context)}
+    return _bare_metal(several, files, {**context, "is_cmake": True})
 
 
 def _make(several: Several, context: dict[str, Any]) -> dict[str, str]:
-    return {**render_all({"Makefile": "several/Makefile.j2"}, context), **_example(several, context)}
+    return _bare_metal(several, {"Makefile": "several/Makefile.j2"}, {**context, "is_cmake": False})
 
 
-def _example(several: Several, context: dict[str, Any]) -> dict[str, str]:
-    return example_files(several.parts[0].compiled, context, _EXAMPLE)
+def _bare_metal(several: Several, files: dict[str, str], context: dict[str, Any]) -> dict[str, str]:
+    first = several.parts[0].compiled
+    context = {**context, **example_context(first)}
+    files = {**files, "README.md": "several/README.md.j2"}
+    return {**render_all(files, context), **example_files(first, context, _EXAMPLE)}
+
+
+def _zephyr(several: Several, context: dict[str, Any]) -> dict[str, str]:
+    files = {
+        "CMakeLists.txt": "several/zephyr_CMakeLists.txt.j2",
+        "Kconfig": "several/Kconfig.j2",
+        "README.md": "several/zephyr_README.md.j2",
+        **zephyr.common_files(several.name, main="several/zephyr_main.c.j2"),
+    }
+    board = several.parts[0].compiled.board
+    return render_all(files, {**context, **zephyr.sample_context(several.name, board)})
+
+
+def _mbed(several: Several, context: dict[str, Any]) -> dict[str, str]:
+    files = {
+        **mbed.COMMON_FILES,
+        "CMakeLists.txt": "several/mbed_CMakeLists.txt.j2",
+        "mbed_lib.json": "several/mbed_lib.json.j2",
+        "README.md": "several/mbed_README.md.j2",
+        "example/main.cpp": "several/mbed_main.cpp.j2",
+    }
+    return render_all(files, {**context, "align": mbed.ALIGN})
 
 
 _Build: TypeAlias = Callable[[Several, dict[str, Any]], dict[str, str]]
-_KINDS: Mapping[str, _Build] = {"cmake": _cmake, "make": _make}
+_KINDS: Mapping[str, _Build] = {"cmake": _cmake, "make": _make, "zephyr": _zephyr, "mbed": _mbed}
 
 
 def _manifest(several: Several, kind: str) -> str:

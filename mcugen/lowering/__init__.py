@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from mcugen.ir import Graph, Op
+from mcugen.ir import Graph, Op, Tensors
 from mcugen.lowering.call import Constant, KernelCall
 from mcugen.lowering.choice import Choice, Costs, Kernels, Rules, choose
 from mcugen.lowering.overlap import Sharing
-from mcugen.lowering.variant import InstructionClass, Optimize
+from mcugen.lowering.program import Program, Step
+from mcugen.lowering.variant import Optimize
 
 __all__ = [
     "Constant",
@@ -22,40 +22,8 @@ __all__ = [
     "Sharing",
     "Step",
     "lower",
+    "step_of",
 ]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator and the kernel calls that compute it, in order; no calls for an alias.
-
-    reasons: why each call's kernel was chosen.
-    sharings: how each call's output may share bytes with its inputs.
-    """
-
-    op: Op
-    calls: tuple[KernelCall, ...]
-    reasons: tuple[str, ...] = ()
-    sharings: tuple[tuple[Sharing, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Program:
-    """A graph with the kernels chosen for every operator."""
-
-    graph: Graph
-    steps: tuple[Step, ...]
-    instruction_class: InstructionClass
-    kernels: Kernels
-    optimize: Optimize = "balanced"
-
-    @property
-    def calls(self) -> tuple[KernelCall, ...]:
-        return tuple(call for step in self.steps for call in step.calls)
-
-    @property
-    def uses_cmsis_nn(self) -> bool:
-        return any(call.header.startswith("cmsis_nn/") for call in self.calls)
 
 
 def lower(graph: Graph, rules: Rules, costs: Costs | None = None) -> Program:
@@ -63,15 +31,18 @@ def lower(graph: Graph, rules: Rules, costs: Costs | None = None) -> Program:
 
     costs: what tells candidates apart; without it the preferred candidate is taken.
     """
-    contracts = [op.lower(graph.tensors) for op in graph.ops]
-    choices = iter(choose([call for calls in contracts for call in calls], rules, costs))
-    steps = tuple(_step(op, calls, choices) for op, calls in zip(graph.ops, contracts, strict=True))
+    steps = tuple(lower_op(op, graph.tensors, rules, costs) for op in graph.ops)
     return Program(graph, steps, rules.instruction_class, rules.kernels, rules.optimize)
 
 
-def _step(op: Op, calls: tuple[KernelCall, ...], choices: Iterator[Choice]) -> Step:
-    """The step of an operator, whose calls take the next choices."""
-    taken = [next(choices) for _ in calls]
-    own = tuple(choice.variant.specialise(call) for choice, call in zip(taken, calls, strict=True))
-    sharings = tuple(choice.variant.overlap(call) for choice, call in zip(taken, own, strict=True))
-    return Step(op, own, tuple(choice.reason for choice in taken), sharings)
+def lower_op(op: Op, tensors: Tensors, rules: Rules, costs: Costs | None = None) -> Step:
+    """The step of one operator."""
+    contracts = op.lower(tensors)
+    return step_of(op, contracts, choose(contracts, rules, costs))
+
+
+def step_of(op: Op, contracts: Sequence[KernelCall], choices: Sequence[Choice]) -> Step:
+    """The step of an operator whose contract calls are computed by the variants chosen."""
+    own = tuple(choice.variant.specialise(call) for choice, call in zip(choices, contracts, strict=True))
+    sharings = tuple(choice.variant.overlap(call) for choice, call in zip(choices, own, strict=True))
+    return Step((op,), own, tuple(choice.reason for choice in choices), sharings)

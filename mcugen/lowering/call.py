@@ -32,6 +32,8 @@ class KernelCall:
     inputs, outputs, states: tensor names.
     constants: tables passed after the inputs.
     scratch:   bytes of working memory, or None when the kernel takes no scratch argument.
+    input_offsets, output_offsets: bytes from the start of each input's and output's memory at which the kernel
+               begins; empty means 0 for all.
     label:     shape text for names and comments, e.g. "3x3_32x32x3_to_32x32x16".
     struct, function, header: the C type of the parameters, the C function and the header that defines it,
                relative to ``firmware/kernels``. Set by the variant that was chosen.
@@ -48,6 +50,18 @@ class KernelCall:
     struct: str = ""
     function: str = ""
     header: str = ""
+    input_offsets: tuple[int, ...] = ()
+    output_offsets: tuple[int, ...] = ()
+
+    @property
+    def places_of_inputs(self) -> tuple[int, ...]:
+        """Byte offsets of all inputs."""
+        return self.input_offsets or (0,) * len(self.inputs)
+
+    @property
+    def places_of_outputs(self) -> tuple[int, ...]:
+        """Byte offsets of all outputs."""
+        return self.output_offsets or (0,) * len(self.outputs)
 
     def param(self, name: str) -> Any:
         """The value of one parameter. Raises KeyError."""

@@ -74,6 +74,17 @@ def choose(calls: Sequence[KernelCall], rules: Rules, costs: Costs | None = None
     return [_cheapest(call, found, costs) for call, found in zip(calls, options, strict=True)]
 
 
+def least_scratch(call: KernelCall, rules: Rules, lesser: bool) -> Choice:
+    """The candidate with the least working memory, the preferred one of equals.
+
+    lesser: on cores with MVE also those that do without it, which are slower.
+    """
+    known = candidates(call, rules)
+    classes = {known[0].requires} | ({"dsp"} if lesser and known[0].requires == "mve" else set())
+    found = [v for v in known if v.requires in classes]
+    return Choice(min(found, key=lambda v: v.specialise(call).scratch or 0), "takes the least working memory")
+
+
 def _cheapest(call: KernelCall, found: Sequence[Variant], costs: Costs | None) -> Choice:
     if len(found) == 1:
         return Choice(found[0], "the only one that applies")

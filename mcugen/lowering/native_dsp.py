@@ -18,7 +18,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import NOT_FOR_SPEED, Variant
+from mcugen.lowering.variant import EVERY_LEVEL, NOT_FOR_SPEED, RAM_ONLY, Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
 Params: TypeAlias = tuple[tuple[str, ParamValue], ...]
@@ -347,14 +347,17 @@ def _fit_taps(call: KernelCall) -> Filters:
     return fit(call, taps.reshape(len(taps), -1), bias_of_input=128)
 
 
-def _depthwise_call(call: KernelCall, arrange: Callable[[IntArray], Array]) -> KernelCall:
-    """The call with planes laid out; ``arrange`` makes the weights from [channels, across, along] taps."""
+def _depthwise_call(call: KernelCall, arrange: Callable[[IntArray], Array], budget: int) -> KernelCall:
+    """The call with planes laid out in bands of at most ``budget`` bytes, or one line.
+
+    ``arrange`` makes the weights from [channels, across, along] taps.
+    """
     across, along = _axes(call)
     filters = _fit_taps(call)
     weights = arrange(filters.weights.reshape(-1, across.kernel, along.kernel))
     plane_n = (along.stride * (along.outputs - 1) + along.kernel + 1) & ~1
     line_bytes = 2 * _GROUP * plane_n
-    lines_that_fit = max(0, _PLANE_BUDGET // line_bytes - across.kernel) // across.stride + 1
+    lines_that_fit = max(0, budget // line_bytes - across.kernel) // across.stride + 1
     band = min(across.outputs, lines_that_fit)
     zero_point = -call.param("in_offset") & 0xFF
     return call.replace(
@@ -394,14 +397,14 @@ def _depthwise_3x3(call: KernelCall) -> bool:
     return fast and whole_range and along.stride <= 2 and along.outputs >= 2
 
 
-def prepare_depthwise_3x3(call: KernelCall) -> KernelCall:
-    return _depthwise_call(call, lambda taps: taps[:, :, [0, 1, 1, 2]].astype(np.int8))
+def prepare_depthwise_3x3(call: KernelCall, budget: int) -> KernelCall:
+    return _depthwise_call(call, lambda taps: taps[:, :, [0, 1, 1, 2]].astype(np.int8), budget)
 
 
-def prepare_depthwise(call: KernelCall) -> KernelCall:
+def prepare_depthwise(call: KernelCall, budget: int) -> KernelCall:
     """Taps as int16 in pairs, a zero after an odd number."""
     return _depthwise_call(
-        call, lambda taps: np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2))).astype(np.int16)
+        call, lambda taps: np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2))).astype(np.int16), budget
     )
 
 
@@ -549,15 +552,17 @@ DSP_VARIANTS: tuple[Variant, ...] = (
         applies=lambda call: bool(call.param("in_c") == 1), prepare=prepare_one_channel,
         rank=20, struct="mcugen_dsp_conv_params", overlap=overlap.convolution_tiles(_COLUMNS),
     ),
-    Variant(
-        "depthwise_conv2d_s8", "dsp_3x3", "dsp/depthwise_conv2d_s8.h", "dsp",
-        applies=_depthwise_3x3, prepare=prepare_depthwise_3x3, rank=15, struct="mcugen_dsp_depthwise_params",
-        overlap=overlap.bands_of_lines(_GROUP),
-    ),
-    Variant(
-        "depthwise_conv2d_s8", "dsp", "dsp/depthwise_conv2d_s8.h", "dsp",
-        applies=_plain_depthwise, prepare=prepare_depthwise, rank=10, struct="mcugen_dsp_depthwise_params",
-        overlap=overlap.bands_of_lines(_GROUP),
+    *(
+        Variant(
+            "depthwise_conv2d_s8", name, "dsp/depthwise_conv2d_s8.h", "dsp",
+            applies=applies, prepare=functools.partial(prepare, budget=budget), rank=rank + preferred,
+            struct="mcugen_dsp_depthwise_params", overlap=overlap.bands_of_lines(_GROUP), levels=levels,
+        )
+        for name, applies, prepare, rank in (
+            ("dsp_3x3", _depthwise_3x3, prepare_depthwise_3x3, 15),
+            ("dsp", _plain_depthwise, prepare_depthwise, 10),
+        )
+        for budget, preferred, levels in ((_PLANE_BUDGET, 1, EVERY_LEVEL), (0, 0, RAM_ONLY))
     ),
     Variant(
         "fully_connected_s8", "dsp", "dsp/fully_connected_s8.h", "dsp",

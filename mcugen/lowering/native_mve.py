@@ -18,7 +18,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import NOT_FOR_SPEED, SPEED_ONLY, Variant
+from mcugen.lowering.variant import NOT_FOR_SPEED, RAM_ONLY, SPEED_ONLY, Variant
 from mcugen.ops.add import LEFT_SHIFT
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -268,6 +268,7 @@ class _Memory:
 
 _AMPLE = _Memory(4096, frugal=False)
 _FRUGAL = _Memory(2048, frugal=True)
+_LEAST = _Memory(0, frugal=True)
 
 
 def _word_columns(call: KernelCall, columns: int) -> IntArray:
@@ -465,6 +466,12 @@ def prepare_one_channel(call: KernelCall) -> KernelCall:
 _DEPTHWISE_STRUCT = "mcugen_depthwise_conv2d_s8_mve_params"
 _DEPTHWISE_HEADER = "mve/depthwise_conv2d_s8.h"
 
+
+def _fills_tiles(call: KernelCall) -> bool:
+    """Rows long enough for tiles of four outputs; of shorter ones most of what is computed is lost."""
+    return _no_left_shift(call) and bool(call.param("out_w") >= _QUAD)
+
+
 _DEPTHWISE = tuple(
     Variant(
         "depthwise_conv2d_s8",
@@ -482,8 +489,13 @@ _DEPTHWISE = tuple(
         ("mve", _no_left_shift, prepare_depthwise, 100, 1),
         ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
         ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
+        ("mve", _fills_tiles, prepare_depthwise, 90, 1),
+        ("mve_row", _fits_row_windows, prepare_row_windows, 91, 1),
+        ("mve_3x3", _fits_tiles, prepare_tiles, 92, 2),
     )
-    for memory, levels in ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY))
+    for memory, levels in (
+        ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY)) if rank >= 100 else ((_LEAST, RAM_ONLY),)
+    )
 ) + (
     Variant(
         "depthwise_conv2d_s8",

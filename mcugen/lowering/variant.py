@@ -16,17 +16,21 @@ InstructionClass: TypeAlias = Literal["scalar", "v6m", "v7m", "dsp", "mve"]
 # A core of one class also runs what is written for the classes before it.
 INSTRUCTION_CLASSES: tuple[InstructionClass, ...] = ("scalar", "v6m", "v7m", "dsp", "mve")
 
-Optimize: TypeAlias = Literal["size", "balanced", "speed"]
+Optimize: TypeAlias = Literal["ram", "size", "balanced", "speed"]
 
+# ram: as balanced, but operators are computed together row by row where that makes the arena smaller;
 # size: one copy of each kernel, in which only what all its layers have in common is literal; balanced: a copy for
 # each set of parameters, all literal; speed: also variants that pay for time with flash, such as Winograd's weights.
-LEVELS: tuple[Optimize, ...] = ("size", "balanced", "speed")
+LEVELS: tuple[Optimize, ...] = ("ram", "size", "balanced", "speed")
+EVERY_LEVEL: frozenset[Optimize] = frozenset(LEVELS)
 # For Variant.levels of those variants; give them a higher rank than what they replace.
 SPEED_ONLY: frozenset[Optimize] = frozenset({"speed"})
 # For variants that only make sense with literal parameters, or to which a more general one comes close.
-NOT_FOR_SIZE: frozenset[Optimize] = frozenset({"balanced", "speed"})
+NOT_FOR_SIZE: frozenset[Optimize] = frozenset({"ram", "balanced", "speed"})
+# For variants that take as little memory as they can; give them a lower rank than what they replace.
+RAM_ONLY: frozenset[Optimize] = frozenset({"ram"})
 # For variants that pay for memory with time.
-NOT_FOR_SPEED: frozenset[Optimize] = frozenset({"size", "balanced"})
+NOT_FOR_SPEED: frozenset[Optimize] = frozenset({"ram", "size", "balanced"})
 
 
 def always(call: KernelCall) -> bool:
@@ -61,7 +65,7 @@ class Variant:
     prepare: Callable[[KernelCall], KernelCall] = unchanged
     rank: int = 0
     struct: str = ""
-    levels: frozenset[Optimize] = frozenset(LEVELS)
+    levels: frozenset[Optimize] = EVERY_LEVEL
     overlap: OverlapRule = apart
 
     @property

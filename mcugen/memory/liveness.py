@@ -11,6 +11,7 @@ from mcugen.errors import InputError
 from mcugen.ir import Graph
 from mcugen.lowering import Program, Sharing, Step
 from mcugen.memory import Buffer, Overlap, Plan, Problem, plan, plan_of
+from mcugen.memory.blocks import overlaps_of, scratch_of
 from mcugen.memory.spread import Banks, Spread, spread
 from mcugen.memory.traffic import ConstantKey, Traffic, traffic_of
 
@@ -31,7 +32,7 @@ class MemoryPlan:
 
     offsets: byte offset of every activation and state tensor in its region; aliases share one.
     external: for tensors in the caller's memory, the input or output they are: "input", "output_1" ...
-    scratch: byte offset of the working memory of each step that needs some.
+    scratch: byte offset of working memory, by `scratch_of` the tensor that is made with it.
     peak_step: the step at which the most bytes are live.
     spread: what lies in which region, and when it moves; None where all lies in one arena.
     """
@@ -39,7 +40,7 @@ class MemoryPlan:
     problem: Problem
     plan: Plan
     offsets: Mapping[str, int]
-    scratch: Mapping[int, int]
+    scratch: Mapping[str, int]
     peak_step: int
     external: Mapping[str, str] = field(default_factory=dict)
     spread: Spread | None = None
@@ -54,18 +55,16 @@ class MemoryPlan:
         """Where a tensor lies for the kernels of a step; without a step, between inferences."""
         if self.spread is None:
             return Place(self.problem.all_regions[0].name, self.offsets[name])
-        root = self.roots[name]
+        root = self.roots.get(name, name)
         pieces = self.spread.pieces[root]
         if step is None:
             return self._place(self.spread.rest.get(root, pieces[0]))
         return self._place(next((b for b in pieces if b.lower <= step < b.upper), pieces[-1]))
 
-    def scratch_place(self, step: int) -> Place | None:
-        """Where the working memory of a step lies, if it has any."""
-        if step not in self.scratch:
-            return None
-        buffer = next(b for b in self.problem.buffers if b.name == f"{_SCRATCH}{step}")
-        return self._place(buffer)
+    def scratch_place(self, output: str) -> Place | None:
+        """Where the working memory of the operator that makes a tensor lies, if it has any."""
+        name = scratch_of(output)
+        return self.buffer_place(name) if name in self.scratch else None
 
     def constant_place(self, key: ConstantKey) -> Place | None:
         """Where the copy of a constant lies for the kernels; None where they read it from flash."""
@@ -82,15 +81,12 @@ class MemoryPlan:
     @property
     def scratch_bytes(self) -> int:
         """The largest working memory of any step."""
-        return max((b.size for b in self.problem.buffers if b.name.startswith(_SCRATCH)), default=0)
+        return max((b.size for b in self.problem.buffers if b.name in self.scratch), default=0)
 
     def live_at(self, step: int) -> tuple[Buffer, ...]:
         """The buffers live at a step, largest first."""
         live = (b for b in self.problem.buffers if b.lower <= step < b.upper)
         return tuple(sorted(live, key=lambda b: (-b.size, b.name)))
-
-
-_SCRATCH = "scratch of step "  # and its number
 
 
 def alias_roots(graph: Graph) -> dict[str, str]:
@@ -137,19 +133,51 @@ def memory_problem(program: Program, outside: Collection[str] = (), overlap: boo
     """
     graph, steps = program.graph, program.steps
     lives = {name: life for name, life in _lifetimes(program).items() if name not in outside}
+    sizes = {name: size for step in steps for name, size in step.windows.items()}
     buffers = [
-        Buffer(name, max(graph.tensors[name].bytes, 1), start, end, ALIGNMENT)
+        Buffer(name, sizes.get(name) or max(graph.tensors[name].bytes, 1), start, end, ALIGNMENT)
         for name, (start, end) in lives.items()
     ]
     for t, step in enumerate(steps):
-        scratch = max((call.scratch or 0 for call in step.calls), default=0)
-        if scratch:
-            buffers.append(Buffer(f"{_SCRATCH}{t}", scratch, t, t + 1, ALIGNMENT))
+        buffers += [Buffer(n, size, t, t + 1, ALIGNMENT) for n, size in _scratch_sizes(step).items()]
     if not overlap:
         return Problem(tuple(buffers))
     kept = _kept_buffers(graph)
-    overlaps = [o for t, step in enumerate(steps) for o in _step_overlaps(program, step, t, lives, kept)]
+    overlaps = [
+        o
+        for t, step in enumerate(steps)
+        for o in (
+            _step_overlaps(program, step, t, lives, kept)
+            if step.accesses is None
+            else _row_overlaps(program, step, t, lives, kept)
+        )
+    ]
     return Problem(tuple(buffers), tuple(overlaps))
+
+
+def _scratch_sizes(step: Step) -> dict[str, int]:
+    """Bytes of the working memory of each operator of a step that needs some."""
+    sizes: dict[str, int] = {}
+    for call in step.calls:
+        if call.scratch:
+            name = scratch_of(call.outputs[0])
+            sizes[name] = max(sizes.get(name, 0), call.scratch)
+    return sizes
+
+
+def _row_overlaps(
+    program: Program, step: Step, t: int, lives: Mapping[str, tuple[int, int]], kept: Collection[str]
+) -> Iterator[Overlap]:
+    """What is known of the buffers of a step of several operators. Buffers that live on afterwards keep all bytes."""
+    assert step.accesses is not None
+    roots = alias_roots(program.graph)
+    buffers = {n: roots.get(n, n) for n in step.accesses.blocks}
+    twice = {root for root, count in Counter(buffers.values()).items() if count > 1}
+    later = {n for n, root in buffers.items() if root in kept or (root in lives and lives[root][1] > t + 1)}
+    for overlap in overlaps_of(step.accesses, frozenset(later)):
+        a, b = buffers[overlap.a], buffers[overlap.b]
+        if not {a, b} & twice and all(root in lives or root not in roots for root in (a, b)):
+            yield replace(overlap, a=a, b=b)
 
 
 def _lifetimes(program: Program) -> dict[str, tuple[int, int]]:
@@ -159,7 +187,7 @@ def _lifetimes(program: Program) -> dict[str, tuple[int, int]]:
     first: dict[str, int] = {roots[n]: 0 for n in graph.inputs if n in roots}
     last: dict[str, int] = {}
     for t, step in enumerate(program.steps):
-        for name in (*step.op.inputs, *step.op.outputs):
+        for name in (n for op in step.ops for n in (*op.inputs, *op.outputs)):
             if name in roots:
                 first.setdefault(roots[name], t)
                 last[roots[name]] = t + 1
@@ -226,21 +254,16 @@ def plan_memory(
         problem = placed.problem
     found = plan(problem) if placed is None else plan_of(problem, placed.offsets, "spread")
     offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
-    scratch = {
-        t: found.offsets[f"{_SCRATCH}{t}"]
-        for t in range(len(program.steps))
-        if f"{_SCRATCH}{t}" in found.offsets
-    }
+    scratch = {n: found.offsets[n] for step in program.steps for n in _scratch_sizes(step)}
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))
     return MemoryPlan(problem, found, offsets, scratch, peak, external, placed, roots)
 
 
 def _traffic_of_buffers(program: Program, roots: Mapping[str, str]) -> Traffic:
-    """The bytes touched, by buffer: those of views are their tensor's, working memory is among the tensors."""
+    """The bytes touched, those of views counted for what they are views of."""
     traffic = traffic_of(program)
-    tensors: Counter[tuple[int, str]] = Counter()
-    for (step, name), count in traffic.tensors.items():
-        tensors[step, roots.get(name, name)] += count
-    tensors.update({(t, f"{_SCRATCH}{t}"): count for t, count in traffic.scratch.items()})
-    return replace(traffic, tensors=tensors)
+    buffers: Counter[tuple[int, str]] = Counter()
+    for (step, name), count in traffic.buffers.items():
+        buffers[step, roots.get(name, name)] += count
+    return replace(traffic, buffers=buffers)

@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 from mcugen.lowering import Constant, Program
 from mcugen.memory.placement import Item, Option, place, repack
 from mcugen.memory.problem import Buffer, Problem, Region
-from mcugen.memory.traffic import ConstantKey, Traffic
+from mcugen.memory.traffic import ConstantKey, Traffic, constant_keys
 
 _COPY = 100.0
 """What a copy costs besides its bytes: the call, in bytes touched without waiting."""
@@ -143,7 +143,7 @@ def spread(
 ) -> Spread:
     """Places the buffers of a program's problem (tensors, states, working memory) and the constants worth it.
 
-    traffic: with tensors by the names of their buffers. kept: outputs and states, which matter after an inference.
+    traffic: with the buffers of the problem. kept: outputs and states, which matter after an inference.
     Raises DoesNotFitError.
     """
     holdings = (
@@ -194,7 +194,7 @@ def _problem(banks: Banks, problem: Problem, buffers: list[Buffer]) -> Problem:
 def _touches(problem: Problem, traffic: Traffic) -> dict[str, dict[int, int]]:
     """Bytes touched by buffer and step, every step of use included."""
     touched: dict[str, dict[int, int]] = {b.name: {} for b in problem.buffers}
-    for (step, name), count in traffic.tensors.items():
+    for (step, name), count in traffic.buffers.items():
         if name in touched:
             touched[name][step] = count
     return touched
@@ -266,9 +266,12 @@ def _copy_cost(size: int, source: float, target: float) -> float:
 def _constant_holdings(program: Program, traffic: Traffic, banks: Banks) -> Iterator[_Holding]:
     """The constants that some memory would make cheaper, by more than a copy's call."""
     for t, step in enumerate(program.steps):
+        keys = constant_keys(t, step)
         for k, call in enumerate(step.calls):
             for constant in call.constants:
-                key = (t, k, constant.role)
+                key = keys[k, constant.role]
+                if key[1] != k:
+                    continue
                 usual = banks.constants * traffic.constants[key]
                 ways = [
                     way

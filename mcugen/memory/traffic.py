@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 from mcugen.ir import Graph
 from mcugen.lowering import KernelCall, Program, Step
+from mcugen.memory.blocks import scratch_of
 
 ConstantKey: TypeAlias = "tuple[int, int, str]"
 """A constant of a program: step, number of the call in it, role."""
@@ -37,65 +38,81 @@ _STATE = 3
 class Traffic:
     """Bytes touched by one inference.
 
-    tensors: by step and name, as the kernel calls name them (views apart). constants: by key. scratch: by step.
+    buffers: by step and tensor, as the kernel calls name them (views apart), or `scratch_of` one for working memory.
+    constants: by key.
     """
 
-    tensors: Mapping[tuple[int, str], int]
+    buffers: Mapping[tuple[int, str], int]
     constants: Mapping[ConstantKey, int]
-    scratch: Mapping[int, int]
 
 
 def traffic_of(program: Program) -> Traffic:
     """The bytes that a program's kernels touch."""
-    tensors: Counter[tuple[int, str]] = Counter()
+    buffers: Counter[tuple[int, str]] = Counter()
     constants: Counter[ConstantKey] = Counter()
-    scratch: Counter[int] = Counter()
     for t, step in enumerate(program.steps):
+        keys = constant_keys(t, step)
         for k, call in enumerate(step.calls):
             work = _Work.of(step, call, program.graph)
             for i, name in enumerate(call.inputs):
-                tensors[t, name] += work.input_bytes(i, program.graph.tensors[name].bytes)
+                buffers[t, name] += work.input_bytes(i, program.graph.tensors[name].bytes)
             for name in call.outputs:
-                tensors[t, name] += program.graph.tensors[name].bytes
+                buffers[t, name] += program.graph.tensors[name].bytes // work.calls
             for name in call.states:
-                tensors[t, name] += _STATE * program.graph.tensors[name].bytes
-            for constant in call.constants:
-                constants[t, k, constant.role] += work.constant_bytes(
-                    constant.role, constant.data.nbytes, constant.data.itemsize
-                )
+                buffers[t, name] += _STATE * program.graph.tensors[name].bytes
+            for c in call.constants:
+                constants[keys[k, c.role]] += work.constant_bytes(c.role, c.data.nbytes, c.data.itemsize)
             if call.scratch:
-                scratch[t] += work.scratch_bytes(call.scratch)
-    return Traffic(tensors, constants, scratch)
+                buffers[t, scratch_of(call.outputs[0])] += work.scratch_bytes(call.scratch)
+    return Traffic(buffers, constants)
+
+
+def constant_keys(t: int, step: Step) -> dict[tuple[int, str], ConstantKey]:
+    """The keys of a step's constants, by call and role; calls with equal constants, as of rows, share them."""
+    first: dict[tuple[str, str, bytes], ConstantKey] = {}
+    keys = {}
+    for k, call in enumerate(step.calls):
+        for constant in call.constants:
+            content = (constant.role, constant.data.dtype.name, constant.data.tobytes())
+            keys[k, constant.role] = first.setdefault(content, (t, k, constant.role))
+    return keys
 
 
 @dataclass(frozen=True)
 class _Work:
     """What a call does. macs: its multiply-accumulates; positions: of the output, each with all channels.
 
-    copied: bytes of the input that go to working memory; outputs: elements written.
+    copied: bytes of the input that go to working memory; outputs: elements written. calls: those that make the
+    output together; parts: those that share the input, too, of an operator which is computed row by row.
     """
 
     macs: int
     positions: int
     outputs: int
     copied: int
+    calls: int
+    parts: int
 
     @staticmethod
     def of(step: Step, call: KernelCall, graph: Graph) -> _Work:
+        op = next(op for op in step.ops if call.outputs[0] in op.outputs)
+        calls = sum(other.outputs == call.outputs for other in step.calls)
+        parts = calls if len(step.ops) > 1 else 1
         tensors = [graph.tensors[name] for name in call.outputs]
-        outputs = sum(tensor.elements for tensor in tensors)
+        outputs = sum(tensor.elements for tensor in tensors) // parts
         channels = max((tensor.shape[-1] for tensor in tensors if tensor.shape), default=1)
         weighted = any(constant.role == "weights" for constant in call.constants)
-        macs = step.op.macs(graph.tensors) // len(step.calls) if weighted else 0
+        macs = op.macs(graph.tensors) // calls if weighted else 0
         copied = macs // max(channels, 1)
         if call.kernel.startswith("depthwise"):
-            copied = graph.tensors[call.inputs[0]].bytes
-        return _Work(macs, max(outputs // max(channels, 1), 1), outputs, copied if call.scratch else 0)
+            copied = graph.tensors[call.inputs[0]].bytes // parts
+        positions = max(outputs // max(channels, 1), 1)
+        return _Work(macs, positions, outputs, copied if call.scratch else 0, calls, parts)
 
     def input_bytes(self, index: int, size: int) -> int:
         if not self.macs or index:
-            return size
-        return max(self.copied or self.macs // _BLOCK, size)
+            return size // self.parts
+        return max(self.copied or self.macs // _BLOCK, size // self.parts)
 
     def constant_bytes(self, role: str, size: int, element: int) -> int:
         if not self.macs:

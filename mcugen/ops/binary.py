@@ -79,6 +79,9 @@ class BinaryOp(Op):
     def infer(self, *shapes: Shape) -> tuple[Shape, ...]:
         return (np.broadcast_shapes(*shapes),)
 
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return common.same_rows(tensors[self.inputs[index]], tensors[self.outputs[0]], rows)
+
     def lower_binary(self, kernel: str, t: Tensors, params: tuple[tuple[str, ParamValue], ...]) -> KernelCall:
         a, b, y = t[self.inputs[0]], t[self.inputs[1]], t[self.outputs[0]]
         dims, a_strides, b_strides = broadcast_dims(a.shape, b.shape)

@@ -177,6 +177,18 @@ def require_rank(name: str, shape: Shape, rank: int) -> None:
         raise ValueError(f"{name} has {len(shape)} dimensions, {rank} are needed")
 
 
+def same_rows(x: Tensor, y: Tensor, rows: range) -> range | None:
+    """The rows of an input that an element-wise operator reads for rows of its output."""
+    if len(y.shape) != 4 or y.shape[0] != 1:
+        return None
+    height = (1,) * (4 - len(x.shape)) + x.shape
+    if height[1] == 1 and x.is_const:
+        return range(0)
+    if x.is_const or len(x.shape) != 4:
+        return None
+    return rows if x.shape[1] == y.shape[1] else range(x.shape[1])
+
+
 def spatial_label(kernel: tuple[int, int], x: Shape, y: Shape) -> str:
     """Text such as "3x3_32x32x3_to_16x16x8" for names of layers."""
     return f"{kernel[0]}x{kernel[1]}_{dims_label(x[1:])}_to_{dims_label(y[1:])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +43,27 @@ class WindowOp(Op):
 
     def windows(self, padded: Array) -> Array:
         return common.window_view(padded, self.kernel, self.stride, self.dilation)
+
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        if index > 0:
+            return range(0)
+        reach = self._row_span(range(1))[1] + self.padding[0]
+        if max(self.padding[:2]) >= reach:
+            return None  # windows that see nothing but padding
+        first, end = self._row_span(rows)
+        return range(max(first, 0), min(end, tensors[self.inputs[0]].shape[1]))
+
+    def of_rows(self, tensors: Tensors, rows: range) -> WindowOp:
+        first, end = self._row_span(rows)
+        _, _, left, right = self.padding
+        below = max(end - tensors[self.inputs[0]].shape[1], 0)
+        return dataclasses.replace(self, padding=(max(-first, 0), below, left, right))
+
+    def _row_span(self, rows: range) -> tuple[int, int]:
+        """First and end of the input rows under the windows of some output rows, padding included."""
+        reach = (self.kernel[0] - 1) * self.dilation[0] + 1
+        first = rows.start * self.stride[0] - self.padding[0]
+        return first, (rows.stop - 1) * self.stride[0] - self.padding[0] + reach
 
     def geometry(self, x: Shape, y: Shape) -> tuple[tuple[str, ParamValue], ...]:
         """The parameters that all window kernels share."""

@@ -119,6 +119,9 @@ class Concat(MovementOp):
     def evaluate(self, tensors: Tensors, *arrays: Array) -> tuple[Array, ...]:
         return (np.concatenate(arrays, axis=self.axis),)
 
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return rows if len(tensors[self.outputs[0]].shape) == 4 and self.axis > 1 else None
+
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         y = tensors[self.outputs[0]]
         rows = math.prod(y.shape[: self.axis])

@@ -80,6 +80,9 @@ class Quantize(Op):
     def infer(self, *shapes: Shape) -> tuple[Shape, ...]:
         return (shapes[0],)
 
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return common.same_rows(tensors[self.inputs[0]], tensors[self.outputs[0]], rows)
+
     def _multiplier(self, t: Tensors) -> tuple[int, int]:
         return common.requantize_multiplier(t[self.inputs[0]].scale / t[self.outputs[0]].scale)
 
@@ -135,6 +138,9 @@ class Dequantize(Op):
         zero_point = np.array(quant.zero_point, dtype=np.int64).reshape(shape if arrays[0].ndim else ())
         scale = np.array(quant.scale, dtype=np.float32).reshape(shape if arrays[0].ndim else ())
         return (((arrays[0].astype(np.int64) - zero_point).astype(np.float32) * scale).astype(np.float32),)
+
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return common.same_rows(tensors[self.inputs[0]], tensors[self.outputs[0]], rows)
 
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         x = tensors[self.inputs[0]]

@@ -9,6 +9,7 @@ import numpy as np
 
 from mcugen.ir import Array, Constraint, DType, Op, Shape, Tensors
 from mcugen.lowering.call import KernelCall
+from mcugen.ops.common import same_rows
 from mcugen.ops.unary import table_call
 
 BITS_8 = (DType.INT8, DType.UINT8)
@@ -43,6 +44,9 @@ class Table(Op):
         x, table = arrays
         patterns = np.ascontiguousarray(x).view(np.uint8)
         return (table[patterns].view(tensors[self.outputs[0]].dtype.numpy).reshape(x.shape),)
+
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return same_rows(tensors[self.inputs[0]], tensors[self.outputs[0]], rows) if index == 0 else range(0)
 
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         table = tensors[self.inputs[1]].data

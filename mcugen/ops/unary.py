@@ -49,6 +49,9 @@ class UnaryOp(Op):
         y = tensors[self.outputs[0]].dtype
         return (np.clip(self.quantized(tensors, arrays[0].astype(np.int64)), *y.bounds).astype(y.numpy),)
 
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        return common.same_rows(tensors[self.inputs[0]], tensors[self.outputs[0]], rows)
+
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         y = tensors[self.outputs[0]].dtype
 

@@ -138,6 +138,11 @@ class PlanView:
     def gap(self) -> int:
         return self.arena_bytes - self.lower_bound
 
+    @property
+    def names_regions(self) -> bool:
+        """Whether the region of a buffer is worth saying."""
+        return len(self.regions) > 1 or self.costs is not None
+
     def at_peak(self) -> str:
         """The step with the most live bytes, as text."""
         return f"{self.peak_step}, {self.steps[self.peak_step]}" if self.steps else "0"
@@ -160,8 +165,8 @@ def plan_view(compiled: Compiled) -> PlanView:
         method=plan.method,
         proven=plan.proven,
         peak_step=memory.peak_step,
-        steps=tuple(step.op.origin or step.op.kind for step in steps),
-        kinds=tuple(step.op.kind for step in steps),
+        steps=tuple(step.title for step in steps),
+        kinds=tuple(step.kind for step in steps),
         regions=_regions(compiled),
         rows=rows,
         shared=tuple(s for a, b in combinations(rows, 2) if (s := _shared(a, b)) is not None),
@@ -210,7 +215,7 @@ def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
         number=0,
         name=buffer.name,
         kind=kind,
-        maker=steps[buffer.lower].op.kind if made else kind,
+        maker=steps[buffer.lower].kind if made else kind,
         region=memory.problem.region_of(buffer),
         size=buffer.size,
         offset=memory.plan.offsets[buffer.name],
@@ -248,7 +253,7 @@ def plan_facts(view: PlanView) -> list[tuple[str, str]]:
         ("gap", f"{view.gap:,} B; {proof} for this order of operators ({view.method})"),
         ("peak", f"step {view.at_peak()}"),
     ]
-    if len(view.regions) > 1 or view.costs is not None:
+    if view.names_regions:
         facts += [(f"region {r.name}", _region_text(r)) for r in view.regions]
     if view.costs is not None:
         facts.append(("access cost", _cost_text(*view.costs)))
@@ -276,7 +281,7 @@ def plan_summary(view: PlanView) -> list[str]:
 
 def plan_table(view: PlanView) -> Table:
     """One row per buffer; those live at the peak are marked."""
-    several = len(view.regions) > 1 or view.costs is not None
+    several = view.names_regions
     columns = ["#", "buffer", "kind", "bytes", "offset", "end", "steps", "at peak"]
     table = plain_table(*columns, *(["region"] if several else []), right=(0, 3, 4, 5, 6))
     for row in view.rows:

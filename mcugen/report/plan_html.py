@@ -18,6 +18,7 @@ def plan_html(view: PlanView) -> str:
         "rows": [_row(view, row) for row in view.rows],
         "shared": [_shared(s) for s in view.shared],
         "copies": [_copy(copy) for copy in view.copies],
+        "several_regions": view.names_regions,
     }
     return render("plan.html.j2", context)
 
@@ -25,7 +26,7 @@ def plan_html(view: PlanView) -> str:
 def _row(view: PlanView, row: Row) -> dict[str, object]:
     return {
         "number": row.number,
-        "name": safe(row.name),
+        "name": _breakable(safe(row.name)),
         "kind": row.kind,
         "size": f"{row.size:,}",
         "offset": f"{row.offset:,}",
@@ -34,6 +35,11 @@ def _row(view: PlanView, row: Row) -> dict[str, object]:
         "region": safe(row.region),
         "at_peak": row.first <= view.peak_step <= row.last,
     }
+
+
+def _breakable(name: str) -> str:
+    """A long path as HTML that may go on in the next line after each of its parts."""
+    return name.replace("/", "/<wbr>")
 
 
 def _copy(copy: CopyRow) -> dict[str, str]:

@@ -13,15 +13,16 @@ from typing import Any
 
 from mcugen.emit.render import render
 from mcugen.report.plan import KINDS, PlanView, RegionPeak, Row, Shared
+from mcugen.report.plan_labels import CHARACTER, LINE, Area, Box, Label, fitted, other_areas, own_areas
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 150, 84, 150
 _HEIGHT = 460
-_NAME = 18
+_NAME = 28  # for the name of a region above its chart
 _WIDTH = 1000
 _LEAST_STEP, _MOST_STEP = 26, 120
 _LEAST_WIDTH = 760
-_CHARACTER, _LINE = 6.5, 14.0
 _MOST_TICKS = 8
+_APART = 4.0
 _LABEL_CHARACTERS = 20
 
 
@@ -48,15 +49,18 @@ class _Chart:
     def y(self, offset: float) -> float:
         return self.bottom - _HEIGHT * offset / max(self.region.peak, 1)
 
+    def box(self, area: Area) -> Box:
+        x, y = self.x(area.first), self.y(area.end)
+        return Box(x, y, self.x(area.last) - x, self.y(area.start) - y)
+
 
 def plan_svg(view: PlanView, *, heading: bool = True) -> str:
     """The drawing as an SVG file: one chart per region, a legend, and a heading if wanted."""
     steps = max(len(view.steps), 1)
     step_width = min(max(_WIDTH / steps, _LEAST_STEP), _MOST_STEP)
-    several = len(view.regions) > 1 or view.costs is not None
-    top = _TOP + (_NAME if several else 0)
+    named = view.names_regions
     charts = [
-        _Chart(region, steps, step_width, top + i * (_HEIGHT + _BOTTOM + 30))
+        _Chart(region, steps, step_width, _TOP + named * _NAME + i * (_HEIGHT + _BOTTOM + _NAME))
         for i, region in enumerate(view.regions)
     ]
     used = [kind for kind in KINDS if any(row.kind == kind for row in view.rows)]
@@ -67,7 +71,7 @@ def plan_svg(view: PlanView, *, heading: bool = True) -> str:
         "title": safe(f"Memory plan of {view.model} for {view.board}"),
         "heading": heading,
         "legend": _legend(used, bool(view.shared)),
-        "charts": [_chart(view, c, several=several) for c in charts],
+        "charts": [_chart(view, chart, named=named) for chart in charts],
     }
     return render("plan.svg.j2", context)
 
@@ -88,16 +92,16 @@ def _legend(used: list[Any], with_shared: bool) -> list[dict[str, str]]:
     places, x = [], float(_LEFT)
     for kind, text in entries:
         places.append({"kind": kind, "text": text, "x": _number(x), "text_x": _number(x + 28)})
-        x += 28 + _CHARACTER * len(text) + 26
+        x += 28 + CHARACTER * len(text) + 26
     return places
 
 
-def _chart(view: PlanView, chart: _Chart, several: bool) -> dict[str, Any]:
+def _chart(view: PlanView, chart: _Chart, named: bool) -> dict[str, Any]:
     name = chart.region.name
     rows = [row for row in view.rows if row.region == name]
     shared = [s for s in view.shared if s.region == name]
     return {
-        "name": safe(f"region {name}") if several else "",
+        "name": safe(f"region {name}") if named else "",
         "top": _number(chart.top),
         "bottom": _number(chart.bottom),
         "left": _number(_LEFT),
@@ -106,7 +110,8 @@ def _chart(view: PlanView, chart: _Chart, several: bool) -> dict[str, Any]:
         "ticks": list(_ticks(chart)),
         "steps": [_step(view, chart, t) for t in range(len(view.steps))],
         "peak": _peak(view, chart),
-        "buffers": [_buffer(view, chart, row, shared) for row in rows],
+        "buffers": [_buffer(view, chart, row) for row in rows],
+        "labels": [line for label in _labels(chart, rows, shared).values() for line in _text_lines(label)],
         "shared": [_shared(chart, s) for s in shared],
         "lines": _lines(chart),
     }
@@ -150,18 +155,18 @@ def _peak(view: PlanView, chart: _Chart) -> dict[str, str]:
 
 
 def _lines(chart: _Chart) -> list[dict[str, str]]:
-    """The peak and the lower bound, with labels right of the chart that keep apart."""
+    """The peak and the lower bound, with labels right of the chart that keep apart; one line where they would touch."""
     region = chart.region
     top, bound = chart.y(region.peak), chart.y(region.lower_bound)
     if region.peak == region.lower_bound:
         texts = [
             ("bound", bound, bound + 4, f"needed: {region.peak:,} B"),
-            ("", 0.0, bound + 19, "= lower bound"),
+            ("", 0.0, bound + 4 + LINE, "= lower bound"),
         ]
     else:
-        text_y = max(bound + 4, top + 4 + _LINE)
+        text_y = max(bound + 4, top + 4 + LINE)
         texts = [
-            ("top", top, top + 4, f"needed: {region.peak:,} B"),
+            ("top" if bound - top >= _APART else "", top, top + 4, f"needed: {region.peak:,} B"),
             ("bound", bound, text_y, f"bound: {region.lower_bound:,} B"),
         ]
     return [
@@ -176,17 +181,18 @@ def _lines(chart: _Chart) -> list[dict[str, str]]:
     ]
 
 
-def _buffer(view: PlanView, chart: _Chart, row: Row, shared: list[Shared]) -> dict[str, Any]:
-    x, width = chart.x(row.first), (row.last - row.first + 1) * chart.step_width
-    y, height = chart.y(row.end), chart.y(row.offset) - chart.y(row.end)
+def _buffer(view: PlanView, chart: _Chart, row: Row) -> dict[str, str]:
+    area = Area(row.first, row.last + 1, row.offset, row.end)
+    return {"kind": row.kind, **_rectangle(chart.box(area)), "title": safe(_title(view, row))}
+
+
+def _rectangle(box: Box) -> dict[str, str]:
+    """At least so high that it can be seen."""
     return {
-        "kind": row.kind,
-        "x": _number(x),
-        "y": _number(y),
-        "width": _number(width),
-        "height": _number(max(height, 1.5)),
-        "title": safe(_title(view, row)),
-        "labels": _labels(chart, row, shared, y, height),
+        "x": _number(box.x),
+        "y": _number(box.y),
+        "width": _number(box.width),
+        "height": _number(max(box.height, 1.5)),
     }
 
 
@@ -204,52 +210,38 @@ def _step_text(view: PlanView, step: int) -> str:
     return f"{step}, {view.steps[step]}" if view.steps else str(step)
 
 
-def _labels(chart: _Chart, row: Row, shared: list[Shared], y: float, height: float) -> list[dict[str, str]]:
-    """The lines of a buffer's label: the longest form that fits, upright or along the offset axis, or nothing."""
-    first, last = _own_steps(row, shared)
-    x, width = chart.x(first), (last - first + 1) * chart.step_width
-    name, size = f"{row.number} {_shortened(row.maker)}", f"{row.size:,} B"
-    number = str(row.number)
-    for lines in ((name, size), (name,), (number, size), (number,)):
-        along = max(map(len, lines)) * _CHARACTER + 4
-        across = len(lines) * _LINE - 1
-        if along <= width and across <= height:
-            return _text_lines(lines, x + width / 2, y + height / 2, turned=False)
-        if along <= height and across <= width < height:
-            return _text_lines(lines, x + width / 2, y + height / 2, turned=True)
-    return []
+def _labels(chart: _Chart, rows: list[Row], shared: list[Shared]) -> dict[int, Label]:
+    """The labels by number of buffer. Those come first that have bytes of their own for one."""
+    found: dict[int, Label] = {}
+    for areas in (own_areas, other_areas):
+        for row in rows:
+            if row.number not in found:
+                common = [s for s in shared if row.number in (s.a, s.b)]
+                boxes = [chart.box(area) for area in areas(row, common)]
+                label = fitted(_texts(row), boxes, [other.box for other in found.values()])
+                found |= {row.number: label} if label else {}
+    return found
 
 
-def _own_steps(row: Row, shared: list[Shared]) -> tuple[int, int]:
-    """First and last step of the longest time in which a buffer shares no bytes; of its life if there is none."""
-    taken = {t for s in shared if row.number in (s.a, s.b) for t in range(s.first, s.last + 1)}
-    runs: list[list[int]] = [[]]
-    for t in range(row.first, row.last + 1):
-        if t in taken:
-            runs.append([])
-        else:
-            runs[-1].append(t)
-    longest = max(runs, key=len)
-    return (longest[0], longest[-1]) if longest else (row.first, row.last)
+def _texts(row: Row) -> list[tuple[str, ...]]:
+    """What a label may say, the longest first."""
+    name, size, number = f"{row.number} {_shortened(row.maker)}", f"{row.size:,} B", str(row.number)
+    return [(name, size), (name,), (number, size), (number,)]
 
 
-def _text_lines(lines: tuple[str, ...], x: float, y: float, *, turned: bool) -> list[dict[str, str]]:
+def _text_lines(label: Label) -> list[dict[str, str]]:
     """Lines centred on a point, one below the other, or turned to the left."""
+    x, y = label.box.centre
     found = []
-    for i, text in enumerate(lines):
-        shift = (i - (len(lines) - 1) / 2) * _LINE + 4
-        at_x, at_y = (x + shift, y) if turned else (x, y + shift)
-        turn = f"rotate(-90 {_number(at_x)} {_number(at_y)})" if turned else ""
+    for i, text in enumerate(label.lines):
+        shift = (i - (len(label.lines) - 1) / 2) * LINE + 4
+        at_x, at_y = (x + shift, y) if label.turned else (x, y + shift)
+        turn = f"rotate(-90 {_number(at_x)} {_number(at_y)})" if label.turned else ""
         found.append({"x": _number(at_x), "y": _number(at_y), "text": safe(text), "turn": turn})
     return found
 
 
 def _shared(chart: _Chart, shared: Shared) -> dict[str, str]:
-    top = chart.y(shared.end)
-    return {
-        "x": _number(chart.x(shared.first)),
-        "y": _number(top),
-        "width": _number((shared.last - shared.first + 1) * chart.step_width),
-        "height": _number(max(chart.y(shared.start) - top, 1.5)),
-        "title": safe(f"{shared.a} and {shared.b} share {shared.bytes:,} bytes at {shared.start:,}"),
-    }
+    box = chart.box(Area(shared.first, shared.last + 1, shared.start, shared.end))
+    title = f"{shared.a} and {shared.b} share {shared.bytes:,} bytes at {shared.start:,}"
+    return {**_rectangle(box), "title": safe(title)}

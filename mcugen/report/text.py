@@ -142,7 +142,7 @@ def _fit(used: int, available: int, what: str) -> str:
 
 def _peak(compiled: Compiled) -> str:
     steps, memory = compiled.program.steps, compiled.memory
-    layer = steps[memory.peak_step].op.origin if steps else "none"
+    layer = steps[memory.peak_step].title if steps else "none"
     return f"{layer} (live-set lower bound {memory.plan.lower_bound:,} B)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from mcugen.report.plan import PlanView, RegionPeak, Row, Shared, plan_data, plan_facts
 from mcugen.report.plan_html import plan_html
+from mcugen.report.plan_labels import Area, Box, fitted, own_areas
 from mcugen.report.plan_svg import plan_svg
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +86,7 @@ def boxes(svg: str) -> list[tuple[str, dict[str, float]]]:
 def test_table(mcugen: Run) -> None:
     result = mcugen(*PLAN)
     assert result.returncode == 0, result.stderr
-    for word in ("arena", "lower bound", "gap", "peak", "image", "scratch of step", "at peak"):
+    for word in ("arena", "lower bound", "gap", "peak", "image", "scratch for", "at peak"):
         assert word in result.stdout
 
 
@@ -178,6 +180,43 @@ def test_labels_lie_in_their_rectangles() -> None:
         )
 
 
+def crowded() -> tuple[list[Row], list[Shared]]:
+    """Buffers that each share bytes with the next one."""
+    rows = [row(i + 1, "activation", 4000 - 700 * i, 100 * i, i, i + 1) for i in range(5)]
+    shared = [
+        Shared(a.number, b.number, "arena", b.offset, min(a.end, b.end), b.first, b.first)
+        for a, b in itertools.pairwise(rows)
+    ]
+    return rows, shared
+
+
+def test_own_areas_touch_no_shared_bytes() -> None:
+    rows, shared = crowded()
+    for r in rows:
+        common = [s for s in shared if r.number in (s.a, s.b)]
+        areas = own_areas(r, common)
+        sizes = [(a.last - a.first) * (a.end - a.start) for a in areas]
+        assert sizes == sorted(sizes, reverse=True) and min(sizes) > 0
+        for a in areas:
+            assert r.first <= a.first < a.last <= r.last + 1 and r.offset <= a.start < a.end <= r.end
+            for s in common:
+                assert a.last <= s.first or s.last < a.first or a.end <= s.start or s.end <= a.start
+    assert own_areas(row(1, "activation", 64, 0, 0, 0), []) == [Area(0, 1, 0, 64)]
+    assert own_areas(row(1, "activation", 64, 0, 0, 0), [Shared(1, 2, "arena", 0, 64, 0, 0)]) == []
+
+
+def test_labels_never_meet() -> None:
+    placed: list[Box] = []
+    texts = [("12 Conv2D", "4,096 B"), ("12",)]
+    boxes = [Box(0, 0, 80, 40), Box(50, 20, 40, 110)]
+    labels = []
+    while (label := fitted(texts, boxes, placed)) is not None:
+        labels.append(label)
+        placed.append(label.box)
+    assert [(label.lines, label.turned) for label in labels] == [(texts[0], False), (texts[0], True)]
+    assert not any(a.meets(b) for a, b in itertools.combinations(placed, 2))
+
+
 @pytest.mark.parametrize("draw", [plan_svg, plan_html])
 def test_names_are_escaped_and_nothing_is_loaded(draw: Callable[[PlanView], str]) -> None:
     text = draw(view())
@@ -202,6 +241,8 @@ def test_regions_have_a_chart_each() -> None:
     )
     svg = plan_svg(two)
     assert "region arena" in svg and "region fast" in svg and len(boxes(svg)) == 7
+    heights = {t.text: float(t.attrib["y"]) for t in ElementTree.fromstring(svg).iter(f"{SVG}text")}
+    assert heights["input"] + 12 < heights["region arena"] < heights["peak"] < heights["region fast"] + 20
     assert ("region fast", "256 B, lower bound 256 B") in plan_facts(two)
 
 

@@ -56,7 +56,7 @@ def node(output: str, inputs: str, states: str = "") -> Node:
 
 def peak(graph: Graph, extra: dict[Op, int] | None = None) -> int:
     """Bytes of the worst step, by the planner's own account of what lives when."""
-    steps = tuple(Step(op, ()) for op in graph.ops)
+    steps = tuple(Step((op,), ()) for op in graph.ops)
     buffers = memory_problem(Program(graph, steps, "scalar", "native")).buffers
     return max(
         sum((b.size + 15) // 16 * 16 for b in buffers if b.lower <= t < b.upper) + (extra or {}).get(op, 0)

@@ -26,9 +26,9 @@ def program(
 
 def _step(op: Op, sharings: tuple[Sharing, ...]) -> Step:
     if op.is_alias:
-        return Step(op, ())
+        return Step((op,), ())
     own = tuple(s for s in sharings if s.input < len(op.inputs))
-    return Step(op, (KernelCall("k", (), op.inputs, op.outputs),), ("",), (own,))
+    return Step((op,), (KernelCall("k", (), op.inputs, op.outputs),), ("",), (own,))
 
 
 def allowed(made: Program, overlap: bool = True) -> set[tuple[str, str]]:

@@ -65,7 +65,7 @@ class Simulation:
                 place = self.memory.constant_place((t, k, constant.role))
                 if place is not None:
                     self._require((t, k, constant.role), place, constant.data.nbytes)
-            place = self.memory.scratch_place(t)
+            place = self.memory.scratch_place(call.outputs[0])
             if place is not None:
                 self._fill("scratch", place, call.scratch or 0)
             for name in (*call.outputs, *call.states):
@@ -185,6 +185,6 @@ def test_traffic_of_weights_grows_with_their_reuse() -> None:
     program = residual_program()
     traffic = traffic_of(program)
     conv = program.steps[0]
-    macs = conv.op.macs(program.graph.tensors)
+    macs = conv.macs(program.graph.tensors)
     assert traffic.constants[0, 0, "weights"] == macs // 2
-    assert traffic.tensors[4, "d"] == program.graph.tensors["d"].bytes
+    assert traffic.buffers[4, "d"] == program.graph.tensors["d"].bytes

@@ -107,6 +107,18 @@ def test_zoo(zoo: Zoo, board: Board, model: str, regions: str, kinds: set[str], 
             assert_equal_bytes(found[name], golden[f"out{i}"][k], f"golden output {i}")
 
 
+def test_rows_in_regions(zoo: Zoo, tmp_path: Path) -> None:
+    """Operators computed together row by row, with their windows and constants in several memories."""
+    entry = zoo.entry("vww_96_int8")
+    options = CompileOptions(regions="ssram23=20K,psram=20K", optimize="ram")
+    board = slow_board("mps2-an386", ssram1=7)
+    compiled = compile_for(load_quantized(entry.path, options), entry.path.name, board, options)
+    assert any(len(step.ops) > 1 for step in compiled.program.steps)
+    assert compiled.memory.spread is not None and len(compiled.memory.plan.peaks) == 2
+    golden = entry.golden()
+    _assert_exact(compiled, [{compiled.graph.inputs[0]: golden["in0"][0]}], tmp_path)
+
+
 @pytest.mark.parametrize("board", ["mps2-an386", "mps2-an500"])
 def test_a_spilled_tensor(board: str, tmp_path: Path) -> None:
     options = CompileOptions(regions="ssram23=1700,psram=4K")

@@ -197,13 +197,16 @@ cmake_minimum_required(VERSION 3.20)
 project(zephyr_stand_in C)
 set(ZEPHYR_CMSIS_NN_MODULE_DIR "{cmsis_nn}")
 {settings}
+add_library(zephyr_interface INTERFACE)
+target_include_directories(zephyr_interface INTERFACE "{cmsis_nn}/Include")
 function(zephyr_library_named name)
   add_library(${{name}} STATIC)
+  target_link_libraries(${{name}} PUBLIC zephyr_interface)
+  set_property(GLOBAL APPEND PROPERTY ZEPHYR_LIBS ${{name}})
   set(ZEPHYR_CURRENT_LIBRARY ${{name}} PARENT_SCOPE)
 endfunction()
-macro(zephyr_include_directories)
-  include_directories(${{ARGN}})
-  target_include_directories(${{ZEPHYR_CURRENT_LIBRARY}} PUBLIC ${{ARGN}} "{cmsis_nn}/Include")
+macro(zephyr_include_directories folder)
+  target_include_directories(zephyr_interface INTERFACE ${{CMAKE_CURRENT_SOURCE_DIR}}/${{folder}})
 endmacro()
 macro(zephyr_library_sources)
   target_sources(${{ZEPHYR_CURRENT_LIBRARY}} PRIVATE ${{ARGN}})
@@ -217,19 +220,22 @@ endmacro()
 add_subdirectory("{module}" module)
 add_executable(app "{module}/samples/{name}/src/main.c")
 target_include_directories(app PRIVATE stubs)
-target_link_libraries(app PRIVATE mcugen_{name})
+get_property(libraries GLOBAL PROPERTY ZEPHYR_LIBS)
+target_link_libraries(app PRIVATE ${{libraries}})
 """
 
 
-def stand_in(project: Path, folder: Path, settings: Sequence[str], cmsis_nn: Path | str = "absent") -> Path:
+def stand_in(
+    project: Path, folder: Path, settings: Sequence[str], cmsis_nn: Path | str = "absent", name: str = NAME
+) -> Path:
     """A CMake project that gives the module what Zephyr would; printk is printf."""
     folder = folder / "zephyr-stand-in"
     (folder / "stubs" / "zephyr" / "sys").mkdir(parents=True)
     (folder / "stubs" / "zephyr" / "sys" / "printk.h").write_text(
         "#include <stdio.h>\n#define printk printf\n"
     )
-    lines = "\n".join(f"set(CONFIG_{name} y)" for name in settings)
-    text = STAND_INS.format(cmsis_nn=cmsis_nn, settings=lines, module=project, name=NAME)
+    lines = "\n".join(f"set(CONFIG_{setting} y)" for setting in settings)
+    text = STAND_INS.format(cmsis_nn=cmsis_nn, settings=lines, module=project, name=name)
     (folder / "CMakeLists.txt").write_text(text)
     return folder
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mcugen import object_cache
 from mcugen.boards import Board, load_board
 from mcugen.errors import DoesNotFitError, ToolError
 from mcugen.toolchain import (
@@ -151,6 +153,45 @@ def test_processes_can_share_the_cache(tmp_path: Path, own_cache: Path) -> None:
         worker.join()
     assert first == second
     assert sorted(map(str, (own_cache / "objects").iterdir())) == sorted(first)
+
+
+def test_cache_is_bounded(tmp_path: Path) -> None:
+    """The oldest go first, those just used stay; sizes are counted, and folders left behind are removed."""
+    (tmp_path / "abandoned").mkdir()
+    (tmp_path / "abandoned" / "half.o").write_bytes(b"half")
+    for i in range(6):
+        (tmp_path / f"{i}.o").write_bytes(bytes(100))
+        os.utime(tmp_path / f"{i}.o", (1000 + i, 1000 + i))
+    os.utime(tmp_path / "abandoned", (1, 1))
+    (tmp_path / "running").mkdir()
+    assert object_cache.use(tmp_path / "0.o") and not object_cache.use(tmp_path / "6.o")
+    assert (tmp_path / "0.o").stat().st_mtime == 1000
+    object_cache.prune(tmp_path, limit=350)
+    assert {path.name for path in tmp_path.iterdir()} == {"0.o", "4.o", "5.o", "running"}
+    object_cache.prune(tmp_path, limit=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"0.o", "running"}
+    object_cache.prune(tmp_path, limit=0, spared_seconds=-1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_objects_that_were_pruned_are_compiled_again(board: Board, tmp_path: Path, own_cache: Path) -> None:
+    source, options = write_source(tmp_path / "a")
+    (first,) = compile_sources(board, [source], options)
+    object_cache.prune(own_cache / "objects", limit=0, spared_seconds=-1)
+    assert not first.exists()
+    assert compile_sources(board, [source], options) == [first] and first.exists()
+
+
+def test_compiling_prunes(
+    board: Board, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = own_cache / "objects"
+    folder.mkdir(parents=True)
+    (folder / "old.o").write_bytes(bytes(100))
+    os.utime(folder / "old.o", (1000, 1000))
+    monkeypatch.setattr(object_cache, "LIMIT_BYTES", 0)
+    source, options = write_source(tmp_path / "a")
+    assert list(folder.iterdir()) != compile_sources(board, [source], options) == list(folder.iterdir())
 
 
 def test_unusable_cache(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

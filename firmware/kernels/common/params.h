@@ -58,6 +58,11 @@ typedef struct {
 
 typedef mcugen_add_s8_params mcugen_sub_s8_params;
 
+/* bytes: of the rows that move. */
+typedef struct {
+    int32_t bytes;
+} mcugen_move_params;
+
 /* Dimensions as for add. */
 typedef struct {
     int32_t dims[4], a_strides[4], b_strides[4];

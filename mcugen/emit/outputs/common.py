@@ -32,6 +32,7 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "name": compiled.name,
         "NAME": compiled.name.upper(),
         "generator": GENERATOR,
+        "subject": f"the model {compiled.name}",
         "source": c.comment(compiled.source),
         "sha256": compiled.sha256,
         "board": board.name,

@@ -7,15 +7,20 @@ from mcugen.emit.outputs.cmsis_nn import library_context
 from mcugen.emit.outputs.common import project_context, render_all
 from mcugen.manifest import Manifest
 
-_FILES = {
-    "CMakeLists.txt": "mbed/CMakeLists.txt.j2",
-    "mbed_lib.json": "mbed/mbed_lib.json.j2",
+# What only names the library.
+COMMON_FILES = {
     ".mbedignore": "mbed/mbedignore.j2",
-    "example/main.cpp": "mbed/main.cpp.j2",
     "example/CMakeLists.txt": "mbed/example_CMakeLists.txt.j2",
     "example/mbed_app.json": "mbed/mbed_app.json.j2",
+}
+_FILES = {
+    **COMMON_FILES,
+    "CMakeLists.txt": "mbed/CMakeLists.txt.j2",
+    "mbed_lib.json": "mbed/mbed_lib.json.j2",
+    "example/main.cpp": "mbed/main.cpp.j2",
     "README.md": "mbed/README.md.j2",
 }
+ALIGN = "alignas"  # the example is C++
 
 
 def mbed_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...]) -> dict[str, str]:
@@ -26,7 +31,7 @@ def mbed_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...])
     context = {
         **project_context(compiled, manifest),
         **library_context(),
-        "align": "alignas",
+        "align": ALIGN,
         "cmsis_nn_type": "INTERFACE",
         "cmsis_nn_sources": "INTERFACE",
         "cmsis_nn_headers": "INTERFACE",

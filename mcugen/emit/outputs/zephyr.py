@@ -42,28 +42,43 @@ _FALLBACK_PLATFORM = "mps2/an385"
 def zephyr_files(compiled: Compiled, manifest: Manifest, library: tuple[str, ...]) -> dict[str, str]:
     """The module's description, Kconfig and build, and a sample that runs the model once."""
     functions = called_functions(compiled)
-    sample = f"samples/{compiled.name}"
     shared = project_context(compiled, manifest)
     context = {
         **shared,
+        **sample_context(compiled.name, compiled.board),
         "builtin_arguments": "NULL" if shared["regions"] else "NULL and 0",
         "regions": [_in_settings(compiled, region) for region in shared["regions"]],
         "cmsis_nn_parts": cmsis_nn_parts(functions),
         "uses_pad": any(name.startswith(_PAD) for name in functions),
-        "platform": _platform(compiled.board),
-        "sample": sample,
     }
     files = {
-        "zephyr/module.yml": "zephyr/module.yml.j2",
         "Kconfig": "zephyr/Kconfig.j2",
         "CMakeLists.txt": "zephyr/CMakeLists.txt.j2",
         "README.md": "zephyr/README.md.j2",
+        **common_files(compiled.name, main="zephyr/main.c.j2"),
+    }
+    return render_all(files, context)
+
+
+def common_files(name: str, main: str) -> dict[str, str]:
+    """Path -> template of what only names the module; its sample is made from the template ``main``."""
+    sample = _sample(name)
+    return {
+        "zephyr/module.yml": "zephyr/module.yml.j2",
         f"{sample}/CMakeLists.txt": "zephyr/sample_CMakeLists.txt.j2",
         f"{sample}/prj.conf": "zephyr/prj.conf.j2",
         f"{sample}/sample.yaml": "zephyr/sample.yaml.j2",
-        f"{sample}/src/main.c": "zephyr/main.c.j2",
+        f"{sample}/src/main.c": main,
     }
-    return render_all(files, context)
+
+
+def sample_context(name: str, board: Board) -> dict[str, str]:
+    """Where the sample lies, and Zephyr's name of a board to run it on."""
+    return {"sample": _sample(name), "platform": _PLATFORMS.get(board.core, _FALLBACK_PLATFORM)}
+
+
+def _sample(name: str) -> str:
+    return f"samples/{name}"
 
 
 def _in_settings(compiled: Compiled, region: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +98,3 @@ def cmsis_nn_parts(functions: tuple[str, ...]) -> list[str]:
     unknown = [n for n in functions if not n.startswith((*_PARTS, _PAD))]
     assert not unknown, f"no part of CMSIS-NN is known for {', '.join(unknown)}"
     return sorted({*parts, _SUPPORT}) if functions else []
-
-
-def _platform(board: Board) -> str:
-    return _PLATFORMS.get(board.core, _FALLBACK_PLATFORM)
