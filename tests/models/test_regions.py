@@ -110,7 +110,7 @@ def test_zoo(zoo: Zoo, board: Board, model: str, regions: str, kinds: set[str], 
 def test_rows_in_regions(zoo: Zoo, tmp_path: Path) -> None:
     """Operators computed together row by row, with their windows and constants in several memories."""
     entry = zoo.entry("vww_96_int8")
-    options = CompileOptions(regions="ssram23=20K,psram=20K", optimize="ram")
+    options = CompileOptions(regions="ssram23=10K,psram=32K", optimize="ram")
     board = slow_board("mps2-an386", ssram1=7)
     compiled = compile_for(load_quantized(entry.path, options), entry.path.name, board, options)
     assert any(len(step.ops) > 1 for step in compiled.program.steps)
