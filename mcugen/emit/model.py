@@ -215,7 +215,8 @@ class _Emitter:
         if tensor.is_const and tensor.data is not None:
             return self.constants.add(constant, tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
         if name in memory.external:
-            return _Place("", f"context->{memory.external[name]}", offset // tensor.dtype.size)
+            first = (memory.offsets[name] + offset) // tensor.dtype.size
+            return _Place("", f"context->{memory.external[name]}", first)
         pointer = f"({'const ' if const else ''}{tensor.dtype.c_type} *)"
         return _Place(pointer, "arena", memory.offsets[name] + offset)
 

@@ -12,6 +12,7 @@ from mcugen.ir import Graph
 from mcugen.lowering import Program, Sharing, Step
 from mcugen.memory import Buffer, Overlap, Plan, Problem, plan
 from mcugen.memory.blocks import overlaps_of, scratch_of
+from mcugen.memory.views import alias_roots, places
 
 ALIGNMENT = 16
 
@@ -20,7 +21,7 @@ ALIGNMENT = 16
 class MemoryPlan:
     """Where everything lies in the arena.
 
-    offsets: byte offset of every activation and state tensor in the arena; aliases share one.
+    offsets: byte offset of every activation and state tensor in the arena, or in the caller's memory.
     external: for tensors in the caller's memory, the input or output they are: "input", "output_1" ...
     scratch: byte offset of working memory, by `scratch_of` the tensor that is made with it.
     peak_step: the step at which the most bytes are live.
@@ -46,15 +47,6 @@ class MemoryPlan:
         """The buffers live at a step, largest first."""
         live = (b for b in self.problem.buffers if b.lower <= step < b.upper)
         return tuple(sorted(live, key=lambda b: (-b.size, b.name)))
-
-
-def alias_roots(graph: Graph) -> dict[str, str]:
-    """The tensor whose memory each activation or state uses: its own name, or that of what it is a view of."""
-    roots = {t.name: t.name for t in graph.tensors.values() if not t.is_const}
-    for op in graph.ops:
-        if op.is_alias and op.inputs[0] in roots:
-            roots[op.outputs[0]] = roots[op.inputs[0]]
-    return roots
 
 
 def io_names(graph: Graph) -> dict[str, str]:
@@ -129,13 +121,15 @@ def _row_overlaps(
 ) -> Iterator[Overlap]:
     """What is known of the buffers of a step of several operators. Buffers that live on afterwards keep all bytes."""
     assert step.accesses is not None
-    roots = alias_roots(program.graph)
-    buffers = {n: roots.get(n, n) for n in step.accesses.blocks}
+    known = places(program.graph)
+    buffers = {n: known[n].root if n in known else n for n in step.accesses.blocks}
+    outside = {root for n, root in buffers.items() if n in known and root not in lives}
+    parts = {root for n, root in buffers.items() if n in known and not known[n].whole}
     twice = {root for root, count in Counter(buffers.values()).items() if count > 1}
     later = {n for n, root in buffers.items() if root in kept or (root in lives and lives[root][1] > t + 1)}
     for overlap in overlaps_of(step.accesses, frozenset(later)):
         a, b = buffers[overlap.a], buffers[overlap.b]
-        if not {a, b} & twice and all(root in lives or root not in roots for root in (a, b)):
+        if not {a, b} & (outside | parts | twice):
             yield replace(overlap, a=a, b=b)
 
 
@@ -171,12 +165,14 @@ def _step_overlaps(
     """What the kernel of a step allows its new output and its dying inputs. Steps of several calls allow nothing."""
     if len(step.calls) != 1 or not step.sharings or len(step.calls[0].outputs) != 1:
         return
-    graph, roots = program.graph, alias_roots(program.graph)
+    graph, known = program.graph, places(program.graph)
     (call,), (sharings,) = step.calls, step.sharings
-    output = roots[call.outputs[0]]
-    read = [roots.get(name, "") for name in call.inputs]
+    output = known[call.outputs[0]].root
+    read = [known[name].root if name in known else "" for name in call.inputs]
     for sharing in sharings:
-        source = read[sharing.input]
+        source, place = read[sharing.input], known.get(call.inputs[sharing.input])
+        if output == source or place is None or not place.whole or not known[call.outputs[0]].whole:
+            continue
         dies = source in lives and source not in kept and lives[source][1] == t + 1
         if dies and read.count(source) == 1 and output in lives and lives[output][0] == t:
             if sharing.step == 1:
@@ -201,8 +197,7 @@ def plan_memory(program: Program, io_in_arena: bool = True, overlap: bool = True
     external = {} if io_in_arena else external_tensors(program.graph)
     problem = memory_problem(program, external, overlap)
     found = plan(problem)
-    roots = alias_roots(program.graph)
-    offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
+    offsets = {n: found.offsets.get(p.root, 0) + p.offset for n, p in places(program.graph).items()}
     scratch = {n: found.offsets[n] for step in program.steps for n in _scratch_sizes(step)}
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))
