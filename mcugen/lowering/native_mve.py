@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
+from mcugen.lowering.affine import Affine, Slope, find_affine, quantization_of, real_factors
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import NOT_FOR_SPEED, RAM_ONLY, SPEED_ONLY, Variant
-from mcugen.ops.add import LEFT_SHIFT
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -514,8 +515,8 @@ _DEPTHWISE = tuple(
 # ---- element-wise ----------------------------------------------------------------------------------------
 
 _LINEAR_BITS = 22
+_HALF = 1 << (_LINEAR_BITS - 1)
 _REACH = 4
-_INT8 = np.arange(-128, 128, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -532,66 +533,34 @@ def _is_flat(call: KernelCall) -> bool:
     return all(call.param(f"{x}_strides")[3] == 1 and call.param("dims")[:3] == (1, 1, 1) for x in "ab")
 
 
-def _outputs_of_pairs(call: KernelCall, sign: int) -> IntArray:
-    """The output of an addition for all pairs of int8 inputs, [a, b]."""
-    wide_a, wide_b = (
-        fx.multiply_by_quantized_multiplier(
-            (_INT8 + call.param(f"{x}_offset")) << LEFT_SHIFT,
-            call.param(f"{x}_multiplier"),
-            call.param(f"{x}_shift"),
-        )
-        for x in "ab"
-    )
-    total = wide_a[:, None] + sign * wide_b[None, :]
-    scaled = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
-    return np.asarray(
-        np.clip(scaled + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
-    )
-
-
-def _real_factor(call: KernelCall, name: str) -> float:
-    """About how much the output grows with one input."""
-    shift = call.param(f"{name}_shift") + call.param("out_shift") + LEFT_SHIFT
-    product = int(call.param(f"{name}_multiplier")) * int(call.param("out_multiplier"))
-    return float(product * 2.0 ** float(shift - 62))
-
-
-def _constant_for(factors: tuple[int, int], outputs: IntArray, bounds: tuple[int, int]) -> int | None:
-    """The middle of the constants that make the linear form exact, None if there are none."""
-    product = factors[0] * _INT8[:, None] + factors[1] * _INT8[None, :]
-    least = (outputs << _LINEAR_BITS) - product - (1 << (_LINEAR_BITS - 1))
-    low = int(least[outputs > bounds[0]].max(initial=-(2**62)))
-    high = int(least[outputs < bounds[1]].min(initial=2**62)) + (1 << _LINEAR_BITS) - 1
-    if low > high:
-        return None
-    constant = (max(low, -(2**40)) + min(high, 2**40)) // 2
-    fits = int(product.max()) + constant <= fx.INT32_MAX and int(product.min()) + constant >= fx.INT32_MIN
-    return constant if fits and abs(constant) <= fx.INT32_MAX else None
-
-
-@functools.lru_cache(maxsize=256)
-def _find_linear(call_params: tuple[tuple[str, ParamValue], ...], sign: int) -> Linear | None:
-    """Factors near the real ones for which the linear form equals the double rounding for every pair of inputs."""
-    call = KernelCall("", call_params, (), ())
-    outputs = _outputs_of_pairs(call, sign)
-    bounds = (call.param("act_min"), call.param("act_max"))
-    real = (_real_factor(call, "a"), sign * _real_factor(call, "b"))
+def _slopes(call: KernelCall) -> Iterator[Slope]:
+    """Slopes near the contract's real factors, nearest first."""
+    real = real_factors(call)
     if max(map(abs, real)) >= 4:
-        return None
+        return
     first, second = (fx.round_half_away(factor * 2**_LINEAR_BITS) for factor in real)
     nearby = sorted(
         itertools.product(range(-_REACH, _REACH + 1), repeat=2), key=lambda d: d[0] ** 2 + d[1] ** 2
     )
     for step_a, step_b in nearby:
-        factors = (first + step_a, second + step_b)
-        constant = _constant_for(factors, outputs, bounds)
-        if constant is not None:
-            return Linear(*factors, constant)
-    return None
+        yield first + step_a, second + step_b, _LINEAR_BITS
+
+
+def _fits_lanes(form: Affine) -> bool:
+    """Whether sums fit before the shift, which rounds without carrying."""
+    return form.largest_product + abs(form.rest - _HALF) <= fx.INT32_MAX
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_linear(kernel: str, quantization: tuple[tuple[str, ParamValue], ...]) -> Linear | None:
+    """Factors near the real ones for which the linear form equals the double rounding for every pair of inputs."""
+    call = KernelCall(kernel, quantization, (), ())
+    form = find_affine(call, _slopes(call), _fits_lanes)
+    return None if form is None else Linear(form.a_factor, form.b_factor, form.rest - _HALF)
 
 
 def _linear(call: KernelCall) -> Linear | None:
-    return _find_linear(call.params, 1 if call.kernel == "add_s8" else -1)
+    return _find_linear(call.kernel, quantization_of(call))
 
 
 def _is_linear(call: KernelCall) -> bool:

@@ -16,7 +16,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.native_dsp import _flat_affine, prepare_add
+from mcugen.lowering.native_dsp import is_flat_affine, prepare_add
 from mcugen.lowering.variant import Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -507,7 +507,7 @@ V6M_VARIANTS: tuple[Variant, ...] = (
     *(
         Variant(
             kernel, "v6m", "v6m/add_s8.h", "v6m",
-            applies=_flat_affine, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
+            applies=is_flat_affine, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
             overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")
