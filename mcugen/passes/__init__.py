@@ -13,6 +13,8 @@ from mcugen.passes.cancel_transposes import cancel_transposes
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.passes.expand_batch_norm import expand_batch_norm
 from mcugen.passes.fold_batch_norm import fold_batch_norm
+from mcugen.passes.fold_channel_constants import fold_channel_constants
+from mcugen.passes.fold_channel_scaling import fold_channel_scaling
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
@@ -49,6 +51,7 @@ FLOAT_PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     remove_identities,
     fold_batch_norm,
+    fold_channel_scaling,
     expand_batch_norm,
     merge_pad,
     fuse_activation,
@@ -62,6 +65,7 @@ INTEGER_PIPELINE: tuple[Pass, ...] = (
     merge_duplicates,
     merge_pad,
     fuse_activation,
+    fold_channel_constants,
     fuse_tables,
     fuse_clamps,
     cancel_transposes,
