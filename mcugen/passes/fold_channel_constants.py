@@ -248,7 +248,7 @@ class _Folding:
             scale = w.quant.scale[channel if len(w.quant.scale) > 1 else 0]
             # For a layer that comes before, g's slope is in the steps.
             real = source.scale * scale / previous.scale
-            if len(wanted.first) > 1:
+            if len(wanted.first) > 1 and wanted.first[-1] > wanted.first[0]:
                 real = (len(wanted.first) - 1) / int(wanted.first[-1] - wanted.first[0])
             one = find_requantization(
                 wanted, y.zero_point, bounds, real, lambda f: _factor(_weight_scale(f, x, y), x, y)

@@ -73,6 +73,14 @@ def test_bounds_are_those_of_all_channels(constants: list[int], left: list[str])
     assert kinds(rewrite(net.graph(y), fold_channel_constants)) == left
 
 
+def test_a_jump_stays() -> None:
+    """From nothing to the largest value in one step of the accumulator."""
+    net = Net(IMAGE)
+    c = layer(net, "Conv2D", "x", bias=[10, -20, 0, 50], low=0.0)
+    y = net.add(ops.Mul, c, per_channel(net, [127] * 4, ONE), quant=COARSE)
+    assert kinds(rewrite(net.graph(y), fold_channel_constants)) == ["Conv2D", "Mul"]
+
+
 def test_accumulators_of_both_signs_stay() -> None:
     net = Net(IMAGE)
     c = layer(net, "Conv2D", "x", bias=[10, -20, 0, 50])
