@@ -375,6 +375,13 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
     return checks
 
 
+def _defines(compiled: Compiled) -> list[dict[str, str]]:
+    """What the kernels cannot see in the compiler's target: GCC has no macro for the core."""
+    if compiled.board.core != "cortex-m7" or compiled.program.instruction_class != "dsp":
+        return []
+    return [{"name": "MCUGEN_DSP_DUAL_ISSUE", "value": "1", "why": f"the order for {compiled.board.core}"}]
+
+
 def _summary(compiled: Compiled, layers: int, weight_bytes: int) -> list[str]:
     memory = compiled.memory
     return [
@@ -439,6 +446,7 @@ def _source_records(
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
+        "defines": _defines(compiled),
         "functions": [function.record() for function in emitter.functions.values()],
         "states": states,
         "layers": layers,
