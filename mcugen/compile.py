@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 from mcugen import frontends, passes
@@ -121,9 +122,11 @@ def compile_for(
     rules = kernel_rules(board, options)
     costs = known_costs(quantized.graph, board, rules, options, progress)
     progress("ordering the operators")
-    programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options)]
+    forms = _forms(quantized.graph, options)
+    programs = [lower(form.graph, rules, costs) for form in forms]
     progress("planning memory")
     program, memory = _smallest_plan(programs, options)
+    savings = next(form.savings for form in forms if form.graph is program.graph)
     if options.optimize == "ram":
         progress("computing row by row what needs most memory")
         outside = () if options.io_in_arena else external_tensors(program.graph)
@@ -137,13 +140,35 @@ def compile_for(
         memory = plan_memory(program, options.io_in_arena, options.overlap, banks)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
-    return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
+    return Compiled(
+        name, source, quantized.model, board, program, memory, notes, (*quantized.savings, *savings)
+    )
 
 
 def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tuple[Program, MemoryPlan]:
     """The program with the smallest arena, the first of equals, and its plan."""
     plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
     return min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
+
+
+def _forms(graph: Graph, options: CompileOptions) -> list[passes.PassResult]:
+    """The graph with parts of tensors in place, as far as allowed, and without, each in all orders worth planning.
+
+    Which of them has the smallest arena is seen when they are planned: what is in place saves a copy, but keeps all of
+    a tensor's memory in use for longer.
+    """
+    names = [p.__name__ for p in passes.MEMORY_PIPELINE]
+    left_out = [frozenset(s) for n in range(len(names) + 1) for s in combinations(names, n)]
+    found: dict[str, passes.PassResult] = {}
+    for some in left_out:
+        form = passes.apply_passes(graph, passes.MEMORY_PIPELINE, None, "", options.disabled | some)
+        changed = any(saving.copied_bytes for saving in form.savings)
+        found.setdefault(str(form.graph), form if changed else passes.PassResult(graph, ()))
+    return [
+        passes.PassResult(ordered, form.savings)
+        for form in found.values()
+        for ordered in _orders(form.graph, options)
+    ]
 
 
 def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:

@@ -158,7 +158,7 @@ def models_section(jobs: int) -> Table:
 
 def levels_section(jobs: int) -> Table:
     lines = ["The same with the other levels, on one core of each kind.", ""]
-    for level in ("size", "speed"):
+    for level in ("size", "speed", "ram"):
         lines += [f"### `--optimize {level}`", "", *verified("native", level, KINDS_OF_CORES, jobs)]
     return lines
 
@@ -301,6 +301,81 @@ def memory_tables(results: Mapping[tuple[str, str, str, str], Result]) -> Table:
     return lines
 
 
+# ---- arena ---------------------------------------------------------------------------------------------
+
+ARENA_CORES = ("m4", "m7", "m55")
+# The column of the baselines: TFLM was measured on M4 and M55.
+ARENA_COLUMNS = {"m4": 0, "m7": 0, "m55": 1}
+
+
+def arena_section(jobs: int) -> Table:
+    levels = ("--optimize", "balanced", "--optimize", "ram")
+    command, found = bench(jobs, TARGETS["arena"]["balanced"], map(BOARDS.get, ARENA_CORES), *levels)
+    results = by_key(found)
+    lines = [
+        "Bytes of the arena: activations, working memory, inputs and outputs. Time is how many times the instructions",
+        "of balanced `--optimize ram` takes. Computing row by row saves memory, never instructions: everywhere else it",
+        "is at least 1.",
+        "",
+        *shown(command.shown),
+    ]
+    for core in ARENA_CORES:
+        lines += [f"### Cortex-{core.upper()}", "", *arena_table(core, results), ""]
+    return [*lines, *lower_bounds(), *instances()]
+
+
+def arena_table(core: str, results: Mapping[tuple[str, str, str, str], Result]) -> Table:
+    lines = [
+        "| model | TFLM | balanced | target | ram | target | time |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for model, bound in TARGETS["arena"]["balanced"].items():
+        usual, least = (results[model, BOARDS[core], "native", level] for level in ("balanced", "ram"))
+        tflm = f"{BASELINES[model]['arena'][ARENA_COLUMNS[core]]:,}"
+        cells = (usual["arena_bytes"], bound, least["arena_bytes"], TARGETS["arena"]["ram"][model])
+        time = least["instructions"] / usual["instructions"]
+        lines.append(f"| {model} | {tflm} | {' | '.join(f'{cell:,}' for cell in cells)} | {time:.2f} |")
+    return lines
+
+
+def planned(path: Path, *options: str) -> Mapping[str, Any]:
+    words = (sys.executable, "-m", "mcugen.memory", str(path), *options, "--json")
+    result: Mapping[str, Any] = json.loads(Command(words).run())
+    return result
+
+
+def lower_bounds() -> Table:
+    """Plans of the zoo's models without overlaps."""
+    paths = sorted((ZOO.parent / "vectors" / "memplan" / "models").glob("*.csv"))
+    plans = {path.stem: planned(path) for path in paths}
+    above = [f"{name} by {plan['gap']:,} bytes" for name, plan in plans.items() if plan["gap"]]
+    slowest = max(plan["seconds"] for plan in plans.values())
+    return [
+        "### Plans without overlaps",
+        "",
+        *shown("python -m mcugen.memory $VECTORS/memplan/models/<model>.csv"),
+        f"Of {len(plans)} models of the zoo, {len(plans) - len(above)} are planned at the live-set lower bound"
+        + (f" ({', '.join(above)} above it)" if above else "")
+        + f"; the slowest takes {slowest:.2f} s.",
+        "",
+    ]
+
+
+def instances() -> Table:
+    """minimalloc's hard instances."""
+    lines = [
+        "### Hard instances",
+        "",
+        *shown("python -m mcugen.memory $VECTORS/memplan/minimalloc/<instance>.csv --capacity 1048576"),
+        "| instance | peak | capacity | seconds |",
+        "|---|--:|--:|--:|",
+    ]
+    for path in sorted((ZOO.parent / "vectors" / "memplan" / "minimalloc").glob("*.1048576.csv")):
+        plan = planned(path, "--capacity", "1048576")
+        lines.append(f"| {path.name[0]} | {plan['peak']:,} | 1,048,576 | {plan['seconds']:.1f} |")
+    return [*lines, ""]
+
+
 # ---- cycles --------------------------------------------------------------------------------------------
 
 
@@ -340,6 +415,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "accuracy": ("Accuracy", accuracy_section),
     "speed": ("Speed and memory", speed_section),
     "cycles": ("Modelled cycles", cycles_section),
+    "arena": ("The smallest arena", arena_section),
 }
 
 _HEAD = """# Results

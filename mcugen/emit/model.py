@@ -244,7 +244,8 @@ class _Emitter:
         if tensor.is_const and tensor.data is not None:
             return self.constants.add(constant, tensor.data, f"{c.comment(name)}, {_dims(tensor)}")
         if name in memory.external:
-            return _Place("", f"context->{memory.external[name]}", offset // tensor.dtype.size)
+            first = (memory.offsets[name] + offset) // tensor.dtype.size
+            return _Place("", f"context->{memory.external[name]}", first)
         pointer = f"({'const ' if const else ''}{tensor.dtype.c_type} *)"
         return self._pointer(memory.place(name, time), pointer, offset)
 
@@ -424,6 +425,13 @@ def _target_checks(compiled: Compiled) -> list[dict[str, str]]:
     return checks
 
 
+def _defines(compiled: Compiled) -> list[dict[str, str]]:
+    """What the kernels cannot see in the compiler's target: GCC has no macro for the core."""
+    if compiled.board.core != "cortex-m7" or compiled.program.instruction_class != "dsp":
+        return []
+    return [{"name": "MCUGEN_DSP_DUAL_ISSUE", "value": "1", "why": f"the order for {compiled.board.core}"}]
+
+
 def _summary(compiled: Compiled, layers: int, weight_bytes: int) -> list[str]:
     memory, regions = compiled.memory, region_names(compiled)
     ram = ", ".join(f"{r.region} {r.bytes}" for r in regions) or f"arena {memory.arena_bytes}"
@@ -491,6 +499,7 @@ def _source_records(
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
+        "defines": _defines(compiled),
         "functions": [function.record() for function in emitter.functions.values()],
         "states": states,
         "layers": layers,

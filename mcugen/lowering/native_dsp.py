@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
+from mcugen.lowering.affine import Affine, Slope, find_affine, quantization_of, real_factors
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
 from mcugen.lowering.variant import EVERY_LEVEL, NOT_FOR_SPEED, RAM_ONLY, Variant
 
@@ -411,88 +412,34 @@ def prepare_depthwise(call: KernelCall, budget: int) -> KernelCall:
 # ---- addition (add_s8.h) ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Affine:
-    """``(a * a_factor + b * b_factor + rest) >> shift``."""
-
-    a_factor: int
-    b_factor: int
-    rest: int
-    shift: int
-
-    def __call__(self, a: IntArray, b: IntArray) -> IntArray:
-        return (a * self.a_factor + b * self.b_factor + self.rest) >> self.shift
-
-    @property
-    def fits(self) -> bool:
-        """Whether no sum of int8 inputs leaves 32 bits."""
-        largest = 128 * (abs(self.a_factor) + abs(self.b_factor)) + abs(self.rest)
-        return largest < 2**31 and 1 <= self.shift <= 31
-
-
-def _real(call: KernelCall, name: str) -> float:
-    return math.ldexp(call.param(f"{name}_multiplier"), call.param(f"{name}_shift") - 31)
-
-
-def _sum_of(call: KernelCall, a: IntArray, b: IntArray) -> IntArray:
-    """What the contract computes, clamped."""
-    scaled = [
-        fx.multiply_by_quantized_multiplier(
-            (x + call.param(f"{n}_offset")) << 20, call.param(f"{n}_multiplier"), call.param(f"{n}_shift")
-        )
-        for n, x in (("a", a), ("b", b))
-    ]
-    total = scaled[0] + (scaled[1] if call.kernel == "add_s8" else -scaled[1])
-    result = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
-    clamped: IntArray = np.clip(
-        result + call.param("out_offset"), call.param("act_min"), call.param("act_max")
-    )
-    return clamped
-
-
-def _slopes(call: KernelCall) -> Iterator[tuple[int, int, int]]:
-    """(a_factor, b_factor, shift) near the contract's real factors, finest first.
+def _slopes(call: KernelCall) -> Iterator[Slope]:
+    """Slopes near the contract's real factors, finest first.
 
     Slightly steeper ones round ties away from zero.
     """
-    out = _real(call, "out") * 2**20
-    a, b = _real(call, "a") * out, _real(call, "b") * out * (1 if call.kernel == "add_s8" else -1)
+    a, b = real_factors(call)
     for shift in range(30, 15, -1):
         for steeper in (0, 2**-22, 2**-20, 2**-18, 2**-16):
             yield round(a * (1 + steeper) * 2**shift), round(b * (1 + steeper) * 2**shift), shift
 
 
-def _fitting_rest(linear: IntArray, expected: IntArray, shift: int, bounds: tuple[int, int]) -> int | None:
-    """A rest with which ``(linear + rest) >> shift``, clamped, is as expected."""
-    low = np.where(expected > bounds[0], (expected << shift) - linear, -(2**40)).max()
-    high = np.where(expected < bounds[1], ((expected + 1) << shift) - 1 - linear, 2**40).min()
-    if low > high:
-        return None
-    return int((max(low, -(2**31)) + min(high, 2**31 - 1)) // 2)
+def _fits_32_bits(form: Affine) -> bool:
+    return form.largest_product + abs(form.rest) < 2**31 and 1 <= form.shift <= 31
 
 
-@functools.lru_cache(maxsize=256)
-def _affine(call: KernelCall) -> _Affine | None:
+@functools.lru_cache(maxsize=4096)
+def _affine(kernel: str, quantization: Params) -> Affine | None:
     """An affine form that equals the contract for all pairs of inputs, if one was found."""
-    a, b = np.meshgrid(np.arange(-128, 128, dtype=np.int64), np.arange(-128, 128, dtype=np.int64))
-    expected = _sum_of(call, a, b)
-    bounds = call.param("act_min"), call.param("act_max")
-    for a_factor, b_factor, shift in _slopes(call):
-        if max(abs(a_factor), abs(b_factor)) >= 2**31:
-            continue
-        rest = _fitting_rest(a * a_factor + b * b_factor, expected, shift, bounds)
-        if rest is not None:
-            form = _Affine(a_factor, b_factor, rest, shift)
-            if form.fits and np.array_equal(np.clip(form(a, b), *bounds), expected):
-                return form
-    return None
+    call = KernelCall(kernel, quantization, (), ())
+    return find_affine(call, _slopes(call), _fits_32_bits)
 
 
-def _flat_affine(call: KernelCall) -> bool:
+def is_flat_affine(call: KernelCall) -> bool:
+    """Whether `prepare_add` can turn an addition or subtraction into one loop over all elements."""
     return (
         call.param("a_strides") == call.param("b_strides")
         and 0 not in _varying(call)
-        and _affine(call) is not None
+        and _affine(call.kernel, quantization_of(call)) is not None
     )
 
 
@@ -502,7 +449,8 @@ def _varying(call: KernelCall) -> list[int]:
 
 
 def prepare_add(call: KernelCall) -> KernelCall:
-    form = _affine(call)
+    """The call with one affine form instead of the contract's three multipliers."""
+    form = _affine(call.kernel, quantization_of(call))
     assert form is not None, "applies() has found it"
     return call.replace(
         params=(
@@ -582,7 +530,7 @@ DSP_VARIANTS: tuple[Variant, ...] = (
     *(
         Variant(
             kernel, "dsp", "dsp/add_s8.h", "dsp",
-            applies=_flat_affine, prepare=prepare_add, rank=10, struct="mcugen_dsp_add_params",
+            applies=is_flat_affine, prepare=prepare_add, rank=10, struct="mcugen_dsp_add_params",
             overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")

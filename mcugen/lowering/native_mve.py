@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
+from mcugen.lowering.affine import Affine, Slope, find_affine, quantization_of, real_factors
 from mcugen.lowering.call import Constant, KernelCall, ParamValue
-from mcugen.lowering.variant import NOT_FOR_SPEED, RAM_ONLY, SPEED_ONLY, Variant
-from mcugen.ops.add import LEFT_SHIFT
+from mcugen.lowering.variant import NOT_FOR_SPEED, RAM_ONLY, SPEED_ONLY, Optimize, Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -255,20 +256,22 @@ _CUT_COLUMNS = 16  # of a row that is cut
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Memory:
     """What a depthwise convolution may take.
 
     band_bytes: for the words of all bands that are in memory together, if they are more than one row.
+    uneven_row_bytes: for the words of one row of all channels, if these are no multiple of 16.
     frugal:     outputs take the place of inputs where interleaving ahead makes it possible, and long rows are cut.
     """
 
     band_bytes: int
+    uneven_row_bytes: int
     frugal: bool
 
 
-_AMPLE = _Memory(4096, frugal=False)
-_FRUGAL = _Memory(2048, frugal=True)
-_LEAST = _Memory(0, frugal=True)
+_AMPLE = Memory(4096, 65536, frugal=False)
+_FRUGAL = Memory(2048, 20480, frugal=True)
+_LEAST = Memory(0, 0, frugal=True)
 
 
 def _word_columns(call: KernelCall, columns: int) -> IntArray:
@@ -307,17 +310,6 @@ def _exactness(call: KernelCall) -> int:
     return (2 if some_shift_is_0 else 1) if rescale_is_exact(call) else 0
 
 
-def _depth(call: KernelCall, channel_bytes: int, memory: _Memory) -> int:
-    """Channels interleaved at a time: as many as fit the memory when the words of one are ``channel_bytes``."""
-    in_c = int(call.param("in_c"))
-    if in_c % _LANES:
-        return in_c
-    fitting = (
-        d for d in range(_LANES, in_c + 1, _LANES) if in_c % d == 0 and d * channel_bytes <= memory.band_bytes
-    )
-    return max(fitting, default=_LANES)
-
-
 @dataclass(frozen=True)
 class _Words:
     """The words of a band: ``row`` of them per channel for each of ``rows`` rows, ``columns`` in a quad."""
@@ -327,10 +319,23 @@ class _Words:
     columns: int
 
 
+def _depth(call: KernelCall, words: _Words, memory: Memory) -> int:
+    """Channels interleaved at a time: as many as fit the memory, in multiples of 16, or all.
+
+    All are interleaved faster than a number that is no multiple of 16, as long as one row of them fits.
+    """
+    in_c, row_bytes = int(call.param("in_c")), 4 * words.row
+    if in_c < _LANES or (in_c % _LANES and in_c * row_bytes <= memory.uneven_row_bytes):
+        return in_c
+    groups = range(_LANES, in_c + 1, _LANES)
+    even = [d for d in groups if in_c % d == 0] if in_c % _LANES == 0 else groups
+    return max((d for d in even if d * row_bytes * words.rows <= memory.band_bytes), default=_LANES)
+
+
 def _depthwise_call(
-    call: KernelCall, filters: Constant, words: _Words, memory: _Memory, blocks: int, shifted: int
+    call: KernelCall, filters: Constant, words: _Words, memory: Memory, blocks: int, shifted: int
 ) -> KernelCall:
-    depth = _depth(call, 4 * words.row * words.rows, memory)
+    depth = _depth(call, words, memory)
     row_bytes = 4 * words.row * depth
     in_pitch, out_pitch = _pitches(call)
     cut = in_pitch < call.param("in_w") * call.param("in_c")
@@ -345,7 +350,7 @@ def _depthwise_call(
         ahead=ahead, in_pitch=in_pitch, out_pitch=out_pitch,
     ).replace(
         constants=(filters,),
-        scratch=(1 + ahead) * (band * row_bytes + (64 if call.param("in_c") % _LANES else 0)),
+        scratch=(1 + ahead) * (band * row_bytes + (64 if depth % _LANES else 0)),
     )  # fmt: skip
 
 
@@ -359,7 +364,7 @@ def _pitches(call: KernelCall) -> tuple[int, int]:
 
 
 def _windows_call(
-    call: KernelCall, taps: IntArray, word_columns: IntArray, columns: int, memory: _Memory, shifted: int
+    call: KernelCall, taps: IntArray, word_columns: IntArray, columns: int, memory: Memory, shifted: int
 ) -> KernelCall:
     """taps: [channels, words, 4]; word_columns: where the words are."""
     blocks = -(-len(word_columns) // _QUAD)
@@ -372,7 +377,7 @@ def _windows_call(
     return prepared.replace(constants=(filters, Constant("words", words.astype(np.int32))))
 
 
-def prepare_depthwise(call: KernelCall, memory: _Memory) -> KernelCall:
+def prepare_depthwise(call: KernelCall, memory: Memory) -> KernelCall:
     columns = _columns(call)
     taps = _taps_by_word(_depthwise_weights(call))
     return _windows_call(call, taps, _word_columns(call, columns).reshape(-1), columns, memory, shifted=0)
@@ -397,7 +402,7 @@ def _fits_row_windows(call: KernelCall) -> bool:
     return _no_left_shift(call) and (call.param("k_h") == 1 or column)
 
 
-def prepare_row_windows(call: KernelCall, memory: _Memory) -> KernelCall:
+def prepare_row_windows(call: KernelCall, memory: Memory) -> KernelCall:
     row = _along_rows(call)
     taps = _taps_by_word(_depthwise_weights(row).swapaxes(0, 1))
     dilation = row.param("dilation_w")
@@ -443,7 +448,7 @@ def _fits_tiles(call: KernelCall) -> bool:
     return _no_left_shift(call) and _exactness(call) < 2 and window and steps and large
 
 
-def prepare_tiles(call: KernelCall, memory: _Memory) -> KernelCall:
+def prepare_tiles(call: KernelCall, memory: Memory) -> KernelCall:
     taps = np.pad(_taps_by_word(_depthwise_weights(call)), ((0, 0), (1, 1), (0, 0)))
     filters = _with_rescale(call, taps.reshape(len(taps), -1))
     columns = _columns(call)
@@ -472,31 +477,36 @@ def _fills_tiles(call: KernelCall) -> bool:
     return _no_left_shift(call) and bool(call.param("out_w") >= _QUAD)
 
 
-_DEPTHWISE = tuple(
-    Variant(
-        "depthwise_conv2d_s8",
-        name,
-        _DEPTHWISE_HEADER,
-        "mve",
-        applies,
-        functools.partial(prepare, memory=memory),
-        rank,
-        _DEPTHWISE_STRUCT,
-        levels=levels,
-        overlap=overlap.bands_of_rows(lines),
+def interleaving_variants(
+    memory: Memory, levels: frozenset[Optimize], preferred: bool = True
+) -> tuple[Variant, ...]:
+    """The depthwise convolutions that interleave rows, within the given memory."""
+    general = _no_left_shift if preferred else _fills_tiles
+    return tuple(
+        Variant(
+            "depthwise_conv2d_s8",
+            name,
+            _DEPTHWISE_HEADER,
+            "mve",
+            applies,
+            functools.partial(prepare, memory=memory),
+            rank if preferred else rank - 10,
+            _DEPTHWISE_STRUCT,
+            levels=levels,
+            overlap=overlap.bands_of_rows(lines),
+        )
+        for name, applies, prepare, rank, lines in (
+            ("mve", general, prepare_depthwise, 100, 1),
+            ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
+            ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
+        )
     )
-    for name, applies, prepare, rank, lines in (
-        ("mve", _no_left_shift, prepare_depthwise, 100, 1),
-        ("mve_row", _fits_row_windows, prepare_row_windows, 101, 1),
-        ("mve_3x3", _fits_tiles, prepare_tiles, 102, 2),
-        ("mve", _fills_tiles, prepare_depthwise, 90, 1),
-        ("mve_row", _fits_row_windows, prepare_row_windows, 91, 1),
-        ("mve_3x3", _fits_tiles, prepare_tiles, 92, 2),
-    )
-    for memory, levels in (
-        ((_FRUGAL, NOT_FOR_SPEED), (_AMPLE, SPEED_ONLY)) if rank >= 100 else ((_LEAST, RAM_ONLY),)
-    )
-) + (
+
+
+_DEPTHWISE = (
+    *interleaving_variants(_FRUGAL, NOT_FOR_SPEED),
+    *interleaving_variants(_AMPLE, SPEED_ONLY),
+    *interleaving_variants(_LEAST, RAM_ONLY, preferred=False),
     Variant(
         "depthwise_conv2d_s8",
         "mve_one_channel",
@@ -514,8 +524,8 @@ _DEPTHWISE = tuple(
 # ---- element-wise ----------------------------------------------------------------------------------------
 
 _LINEAR_BITS = 22
+_HALF = 1 << (_LINEAR_BITS - 1)
 _REACH = 4
-_INT8 = np.arange(-128, 128, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -532,66 +542,34 @@ def _is_flat(call: KernelCall) -> bool:
     return all(call.param(f"{x}_strides")[3] == 1 and call.param("dims")[:3] == (1, 1, 1) for x in "ab")
 
 
-def _outputs_of_pairs(call: KernelCall, sign: int) -> IntArray:
-    """The output of an addition for all pairs of int8 inputs, [a, b]."""
-    wide_a, wide_b = (
-        fx.multiply_by_quantized_multiplier(
-            (_INT8 + call.param(f"{x}_offset")) << LEFT_SHIFT,
-            call.param(f"{x}_multiplier"),
-            call.param(f"{x}_shift"),
-        )
-        for x in "ab"
-    )
-    total = wide_a[:, None] + sign * wide_b[None, :]
-    scaled = fx.multiply_by_quantized_multiplier(total, call.param("out_multiplier"), call.param("out_shift"))
-    return np.asarray(
-        np.clip(scaled + call.param("out_offset"), call.param("act_min"), call.param("act_max"))
-    )
-
-
-def _real_factor(call: KernelCall, name: str) -> float:
-    """About how much the output grows with one input."""
-    shift = call.param(f"{name}_shift") + call.param("out_shift") + LEFT_SHIFT
-    product = int(call.param(f"{name}_multiplier")) * int(call.param("out_multiplier"))
-    return float(product * 2.0 ** float(shift - 62))
-
-
-def _constant_for(factors: tuple[int, int], outputs: IntArray, bounds: tuple[int, int]) -> int | None:
-    """The middle of the constants that make the linear form exact, None if there are none."""
-    product = factors[0] * _INT8[:, None] + factors[1] * _INT8[None, :]
-    least = (outputs << _LINEAR_BITS) - product - (1 << (_LINEAR_BITS - 1))
-    low = int(least[outputs > bounds[0]].max(initial=-(2**62)))
-    high = int(least[outputs < bounds[1]].min(initial=2**62)) + (1 << _LINEAR_BITS) - 1
-    if low > high:
-        return None
-    constant = (max(low, -(2**40)) + min(high, 2**40)) // 2
-    fits = int(product.max()) + constant <= fx.INT32_MAX and int(product.min()) + constant >= fx.INT32_MIN
-    return constant if fits and abs(constant) <= fx.INT32_MAX else None
-
-
-@functools.lru_cache(maxsize=256)
-def _find_linear(call_params: tuple[tuple[str, ParamValue], ...], sign: int) -> Linear | None:
-    """Factors near the real ones for which the linear form equals the double rounding for every pair of inputs."""
-    call = KernelCall("", call_params, (), ())
-    outputs = _outputs_of_pairs(call, sign)
-    bounds = (call.param("act_min"), call.param("act_max"))
-    real = (_real_factor(call, "a"), sign * _real_factor(call, "b"))
+def _slopes(call: KernelCall) -> Iterator[Slope]:
+    """Slopes near the contract's real factors, nearest first."""
+    real = real_factors(call)
     if max(map(abs, real)) >= 4:
-        return None
+        return
     first, second = (fx.round_half_away(factor * 2**_LINEAR_BITS) for factor in real)
     nearby = sorted(
         itertools.product(range(-_REACH, _REACH + 1), repeat=2), key=lambda d: d[0] ** 2 + d[1] ** 2
     )
     for step_a, step_b in nearby:
-        factors = (first + step_a, second + step_b)
-        constant = _constant_for(factors, outputs, bounds)
-        if constant is not None:
-            return Linear(*factors, constant)
-    return None
+        yield first + step_a, second + step_b, _LINEAR_BITS
+
+
+def _fits_lanes(form: Affine) -> bool:
+    """Whether sums fit before the shift, which rounds without carrying."""
+    return form.largest_product + abs(form.rest - _HALF) <= fx.INT32_MAX
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_linear(kernel: str, quantization: tuple[tuple[str, ParamValue], ...]) -> Linear | None:
+    """Factors near the real ones for which the linear form equals the double rounding for every pair of inputs."""
+    call = KernelCall(kernel, quantization, (), ())
+    form = find_affine(call, _slopes(call), _fits_lanes)
+    return None if form is None else Linear(form.a_factor, form.b_factor, form.rest - _HALF)
 
 
 def _linear(call: KernelCall) -> Linear | None:
-    return _find_linear(call.params, 1 if call.kernel == "add_s8" else -1)
+    return _find_linear(call.kernel, quantization_of(call))
 
 
 def _is_linear(call: KernelCall) -> bool:

@@ -16,7 +16,7 @@ from mcugen import fixedpoint as fx
 from mcugen.ir import Array
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.native_dsp import _flat_affine, prepare_add
+from mcugen.lowering.native_dsp import is_flat_affine, prepare_add
 from mcugen.lowering.variant import Variant
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -206,7 +206,7 @@ def has_rows(count: int) -> Callable[[KernelCall], bool]:
 
 # ---- depthwise convolutions in lanes (depthwise_lanes.h) -------------------------------------------------
 
-_PLANE_BUDGET = 4096  # bytes of scratch that a plane may take if it has more than one line of outputs
+_PLANE_BUDGET = 3072  # bytes of scratch that a plane may take if it has more than one line of outputs
 
 
 @dataclass(frozen=True)
@@ -240,9 +240,13 @@ class Planes:
 
     @property
     def band(self) -> int:
-        """Output lines of a band."""
+        """Output lines of a band: as few as give all outputs in as many rounds as the budget asks for."""
         lines_that_fit = max(0, _PLANE_BUDGET // (8 * self.plane_n) - self.across.kernel)
-        return min(-(-self.across.outputs // 3), lines_that_fit // self.across.stride + 1)
+        return -(-self.across.outputs // (3 * self._rounds(lines_that_fit // self.across.stride + 1)))
+
+    def _rounds(self, band: int) -> int:
+        """How often three bands of so many lines are computed."""
+        return -(-self.across.outputs // (3 * band))
 
     @property
     def plane_bytes(self) -> int:
@@ -250,11 +254,10 @@ class Planes:
 
     def effort(self, pairs: bool) -> int:
         """Roughly the instructions per channel. pairs: two outputs of a row of three taps are computed together."""
-        rounds = -(-self.across.outputs // (3 * self.band))
         together = 2 if pairs and self.along.kernel == 3 and self.along.stride <= 2 else 1
         steps = -(-self.along.outputs // together)
         outputs = self.band * (steps * (60 + 8 * self.across.kernel * self.along.kernel) + 40)
-        return rounds * (outputs + self.across.reach(self.band) * (10 * self.plane_n + 60))
+        return self._rounds(self.band) * (outputs + self.across.reach(self.band) * (10 * self.plane_n + 60))
 
 
 def _axis(call: KernelCall, letter: str, pad: str, in_step: int, out_step: int) -> _Axis:
@@ -507,7 +510,7 @@ V6M_VARIANTS: tuple[Variant, ...] = (
     *(
         Variant(
             kernel, "v6m", "v6m/add_s8.h", "v6m",
-            applies=_flat_affine, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
+            applies=is_flat_affine, prepare=prepare_add, rank=3, struct="mcugen_v6m_add_params",
             overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.lowering import overlap
 from mcugen.lowering.call import Constant, KernelCall
-from mcugen.lowering.native_dsp import _flat_affine, prepare_add
+from mcugen.lowering.native_dsp import is_flat_affine, prepare_add
 from mcugen.lowering.native_v6m import (
     EXACT,
     LANES_DEPTHWISE_OVERLAP,
@@ -147,7 +147,7 @@ V7M_VARIANTS: tuple[Variant, ...] = (
     *(
         Variant(
             kernel, "v7m", "v7m/add_s8.h", "v7m",
-            applies=_flat_affine, prepare=prepare_add, rank=6, struct="mcugen_v6m_add_params",
+            applies=is_flat_affine, prepare=prepare_add, rank=6, struct="mcugen_v6m_add_params",
             overlap=overlap.elementwise(1, 1, inputs=2),
         )
         for kernel in ("add_s8", "sub_s8")

@@ -14,6 +14,7 @@ from mcugen.memory import Buffer, Overlap, Plan, Problem, plan, plan_of
 from mcugen.memory.blocks import overlaps_of, scratch_of
 from mcugen.memory.spread import Banks, Spread, spread
 from mcugen.memory.traffic import ConstantKey, Traffic, traffic_of
+from mcugen.memory.views import alias_roots, places
 
 ALIGNMENT = 16
 
@@ -30,11 +31,12 @@ class Place:
 class MemoryPlan:
     """Where everything lies in the arena, or in several regions.
 
-    offsets: byte offset of every activation and state tensor in its region; aliases share one.
+    offsets: byte offset of every activation and state tensor in its region, or in the caller's memory.
     external: for tensors in the caller's memory, the input or output they are: "input", "output_1" ...
     scratch: byte offset of working memory, by `scratch_of` the tensor that is made with it.
     peak_step: the step at which the most bytes are live.
     spread: what lies in which region, and when it moves; None where all lies in one arena.
+    views: the tensor in whose memory each tensor lies, and the bytes before it there.
     """
 
     problem: Problem
@@ -44,7 +46,7 @@ class MemoryPlan:
     peak_step: int
     external: Mapping[str, str] = field(default_factory=dict)
     spread: Spread | None = None
-    roots: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def arena_bytes(self) -> int:
@@ -55,11 +57,11 @@ class MemoryPlan:
         """Where a tensor lies for the kernels of a step; without a step, between inferences."""
         if self.spread is None:
             return Place(self.problem.all_regions[0].name, self.offsets[name])
-        root = self.roots.get(name, name)
+        root, offset = self.views.get(name, (name, 0))
         pieces = self.spread.pieces[root]
         if step is None:
-            return self._place(self.spread.rest.get(root, pieces[0]))
-        return self._place(next((b for b in pieces if b.lower <= step < b.upper), pieces[-1]))
+            return self._place(self.spread.rest.get(root, pieces[0]), offset)
+        return self._place(next((b for b in pieces if b.lower <= step < b.upper), pieces[-1]), offset)
 
     def scratch_place(self, output: str) -> Place | None:
         """Where the working memory of the operator that makes a tensor lies, if it has any."""
@@ -75,8 +77,8 @@ class MemoryPlan:
         """Where a buffer of the problem lies."""
         return self._place(next(b for b in self.problem.buffers if b.name == name))
 
-    def _place(self, buffer: Buffer) -> Place:
-        return Place(self.problem.region_of(buffer), self.plan.offsets[buffer.name])
+    def _place(self, buffer: Buffer, offset: int = 0) -> Place:
+        return Place(self.problem.region_of(buffer), self.plan.offsets[buffer.name] + offset)
 
     @property
     def scratch_bytes(self) -> int:
@@ -87,15 +89,6 @@ class MemoryPlan:
         """The buffers live at a step, largest first."""
         live = (b for b in self.problem.buffers if b.lower <= step < b.upper)
         return tuple(sorted(live, key=lambda b: (-b.size, b.name)))
-
-
-def alias_roots(graph: Graph) -> dict[str, str]:
-    """The tensor whose memory each activation or state uses: its own name, or that of what it is a view of."""
-    roots = {t.name: t.name for t in graph.tensors.values() if not t.is_const}
-    for op in graph.ops:
-        if op.is_alias and op.inputs[0] in roots:
-            roots[op.outputs[0]] = roots[op.inputs[0]]
-    return roots
 
 
 def io_names(graph: Graph) -> dict[str, str]:
@@ -170,13 +163,15 @@ def _row_overlaps(
 ) -> Iterator[Overlap]:
     """What is known of the buffers of a step of several operators. Buffers that live on afterwards keep all bytes."""
     assert step.accesses is not None
-    roots = alias_roots(program.graph)
-    buffers = {n: roots.get(n, n) for n in step.accesses.blocks}
+    known = places(program.graph)
+    buffers = {n: known[n].root if n in known else n for n in step.accesses.blocks}
+    outside = {root for n, root in buffers.items() if n in known and root not in lives}
+    parts = {root for n, root in buffers.items() if n in known and not known[n].whole}
     twice = {root for root, count in Counter(buffers.values()).items() if count > 1}
     later = {n for n, root in buffers.items() if root in kept or (root in lives and lives[root][1] > t + 1)}
     for overlap in overlaps_of(step.accesses, frozenset(later)):
         a, b = buffers[overlap.a], buffers[overlap.b]
-        if not {a, b} & twice and all(root in lives or root not in roots for root in (a, b)):
+        if not {a, b} & (outside | parts | twice):
             yield replace(overlap, a=a, b=b)
 
 
@@ -212,12 +207,14 @@ def _step_overlaps(
     """What the kernel of a step allows its new output and its dying inputs. Steps of several calls allow nothing."""
     if len(step.calls) != 1 or not step.sharings or len(step.calls[0].outputs) != 1:
         return
-    graph, roots = program.graph, alias_roots(program.graph)
+    graph, known = program.graph, places(program.graph)
     (call,), (sharings,) = step.calls, step.sharings
-    output = roots[call.outputs[0]]
-    read = [roots.get(name, "") for name in call.inputs]
+    output = known[call.outputs[0]].root
+    read = [known[name].root if name in known else "" for name in call.inputs]
     for sharing in sharings:
-        source = read[sharing.input]
+        source, place = read[sharing.input], known.get(call.inputs[sharing.input])
+        if output == source or place is None or not place.whole or not known[call.outputs[0]].whole:
+            continue
         dies = source in lives and source not in kept and lives[source][1] == t + 1
         if dies and read.count(source) == 1 and output in lives and lives[output][0] == t:
             if sharing.step == 1:
@@ -246,18 +243,19 @@ def plan_memory(
     """
     external = {} if io_in_arena else external_tensors(program.graph)
     problem = memory_problem(program, external, overlap)
-    roots = alias_roots(program.graph)
     placed = None
     if banks is not None:
         kept = _kept_buffers(program.graph)
+        roots = alias_roots(program.graph)
         placed = spread(program, problem, _traffic_of_buffers(program, roots), banks, kept)
         problem = placed.problem
     found = plan(problem) if placed is None else plan_of(problem, placed.offsets, "spread")
-    offsets = {name: found.offsets[root] for name, root in roots.items() if root in found.offsets}
+    views = {name: (view.root, view.offset) for name, view in places(program.graph).items()}
+    offsets = {n: found.offsets.get(root, 0) + offset for n, (root, offset) in views.items()}
     scratch = {n: found.offsets[n] for step in program.steps for n in _scratch_sizes(step)}
     steps = range(max(len(program.steps), 1))
     peak = max(steps, key=lambda t: sum(b.size for b in problem.buffers if b.lower <= t < b.upper))
-    return MemoryPlan(problem, found, offsets, scratch, peak, external, placed, roots)
+    return MemoryPlan(problem, found, offsets, scratch, peak, external, placed, views)
 
 
 def _traffic_of_buffers(program: Program, roots: Mapping[str, str]) -> Traffic:

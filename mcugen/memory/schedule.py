@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from itertools import count
 
 from mcugen.ir import Graph, Op
-from mcugen.memory.liveness import ALIGNMENT, alias_roots
+from mcugen.memory.liveness import ALIGNMENT
 from mcugen.memory.problem import align_up
+from mcugen.memory.views import alias_roots
 
 ExtraBytes = Callable[[Op], int]
 

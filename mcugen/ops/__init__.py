@@ -17,6 +17,7 @@ from mcugen.ops.quantize import Dequantize, Quantize
 from mcugen.ops.softmax import Softmax
 from mcugen.ops.svdf import Svdf
 from mcugen.ops.table import Table
+from mcugen.ops.views import Join, View
 
 OPS: tuple[type[Op], ...] = (
     Add,
@@ -29,6 +30,7 @@ OPS: tuple[type[Op], ...] = (
     DepthwiseConv2D,
     FullyConnected,
     HardSwish,
+    Join,
     LeakyRelu,
     Logistic,
     MaxPool2D,
@@ -45,6 +47,7 @@ OPS: tuple[type[Op], ...] = (
     Table,
     Tanh,
     Transpose,
+    View,
 )
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "Dequantize",
     "FullyConnected",
     "HardSwish",
+    "Join",
     "LeakyRelu",
     "Logistic",
     "MaxPool2D",
@@ -75,4 +79,5 @@ __all__ = [
     "Table",
     "Tanh",
     "Transpose",
+    "View",
 ]

@@ -13,6 +13,8 @@ from mcugen.passes.cancel_transposes import cancel_transposes
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.passes.expand_batch_norm import expand_batch_norm
 from mcugen.passes.fold_batch_norm import fold_batch_norm
+from mcugen.passes.fold_channel_constants import fold_channel_constants
+from mcugen.passes.fold_channel_scaling import fold_channel_scaling
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
@@ -23,11 +25,13 @@ from mcugen.passes.merge_pad import merge_pad
 from mcugen.passes.remove_constant_channels import remove_constant_channels
 from mcugen.passes.remove_dead import remove_dead
 from mcugen.passes.remove_identities import remove_identities
+from mcugen.passes.views import join_in_place, view_slices
 from mcugen.verify_ir import GraphError, verify
 
 __all__ = [
     "FLOAT_PIPELINE",
     "INTEGER_PIPELINE",
+    "MEMORY_PIPELINE",
     "Pass",
     "PassResult",
     "Saving",
@@ -47,6 +51,7 @@ FLOAT_PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     remove_identities,
     fold_batch_norm,
+    fold_channel_scaling,
     expand_batch_norm,
     merge_pad,
     fuse_activation,
@@ -60,6 +65,7 @@ INTEGER_PIPELINE: tuple[Pass, ...] = (
     merge_duplicates,
     merge_pad,
     fuse_activation,
+    fold_channel_constants,
     fuse_tables,
     fuse_clamps,
     cancel_transposes,
@@ -67,6 +73,9 @@ INTEGER_PIPELINE: tuple[Pass, ...] = (
     remove_constant_channels,
 )
 
+
+# After those, once, where they make the arena no larger: the others know the operators as they were.
+MEMORY_PIPELINE: tuple[Pass, ...] = (view_slices, join_in_place)
 
 # Passes of a pipeline may enable each other, so that it runs again until nothing changes, at most this often.
 MAX_ROUNDS = 8
@@ -76,13 +85,15 @@ MAX_ROUNDS = 8
 class Saving:
     """What one pass took out of a graph, over all rounds; less than nothing is what it added.
 
-    macs: multiply-accumulates per inference; constant_bytes: weights, biases and tables; ops: operators.
+    macs: multiply-accumulates per inference; constant_bytes: weights, biases and tables; ops: operators with code;
+    copied_bytes: bytes that operators move without changing them.
     """
 
     name: str
     macs: int
     constant_bytes: int
     ops: int
+    copied_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,17 +149,27 @@ def apply_passes(
 
 def rewrite_names() -> tuple[str, ...]:
     """The names of the passes on integer graphs: any of them may be left out."""
-    return tuple(p.__name__ for p in INTEGER_PIPELINE)
+    return tuple(p.__name__ for p in (*INTEGER_PIPELINE, *MEMORY_PIPELINE))
 
 
 def _count(saved: Counter[str], before: Graph, after: Graph) -> None:
     saved["macs"] += before.macs() - after.macs()
     saved["constant_bytes"] += _constant_bytes(before) - _constant_bytes(after)
-    saved["ops"] += len(before.ops) - len(after.ops)
+    saved["ops"] += _with_code(before) - _with_code(after)
+    saved["copied_bytes"] += _copied_bytes(before) - _copied_bytes(after)
 
 
 def _constant_bytes(graph: Graph) -> int:
     return sum(t.bytes for t in graph.constants())
+
+
+def _with_code(graph: Graph) -> int:
+    return sum(not op.is_alias for op in graph.ops)
+
+
+def _copied_bytes(graph: Graph) -> int:
+    copying = (op for op in graph.ops if op.moves_data_only and not op.is_alias)
+    return sum(graph.tensors[name].bytes for op in copying for name in op.outputs)
 
 
 def _write(path: Path, graph: Graph) -> None:

@@ -25,7 +25,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
     tensors = dict(graph.tensors)
     kept: dict[str, Op] = {}  # by first output, in order
     for op in graph.ops:
-        affine = _affine(op, tensors)
+        affine = channel_affine(op, tensors)
         layer = kept.get(affine[0]) if affine else None
         if affine is None or layer is None or affine[0] not in private or not _foldable(layer, tensors):
             kept[op.outputs[0]] = op
@@ -39,7 +39,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
     return graph.with_ops(kept.values(), tensors)
 
 
-def _affine(op: Op, tensors: dict[str, Tensor]) -> tuple[str, Array, Array] | None:
+def channel_affine(op: Op, tensors: dict[str, Tensor]) -> tuple[str, Array, Array] | None:
     """(input, scale, offset) of ``scale * input + offset``, vectors per channel, if the operator is that."""
     y = tensors[op.outputs[0]]
     if y.dtype is not DType.FLOAT32 or not y.shape:
@@ -86,13 +86,13 @@ def _folded(layer: Layer, op: Op, scale: Array, offset: Array, tensors: dict[str
     names = list(layer.inputs[:2])
     if not np.all(scale == 1.0):
         shape = (1, 1, 1, -1) if isinstance(layer, DepthwiseConv2D) else (-1, *(1,) * (weights.data.ndim - 1))
-        names[1] = _add_constant(tensors, f"{weights.name}/folded", weights.data * scale.reshape(shape))
-    names.append(_add_constant(tensors, f"{op.outputs[0]}/bias", bias * scale + offset))
+        names[1] = add_float_constant(tensors, f"{weights.name}/folded", weights.data * scale.reshape(shape))
+    names.append(add_float_constant(tensors, f"{op.outputs[0]}/bias", bias * scale + offset))
     low, high = (op.low, op.high) if isinstance(op, Add | Sub | Mul) else (-math.inf, math.inf)
     return dataclasses.replace(layer, inputs=tuple(names), outputs=op.outputs, low=low, high=high)
 
 
-def _add_constant(tensors: dict[str, Tensor], base: str, array: Array) -> str:
+def add_float_constant(tensors: dict[str, Tensor], base: str, array: Array) -> str:
     name = unused_name(tensors, base)
     data = array.astype(np.float32)
     tensors[name] = Tensor(name, DType.FLOAT32, tuple(data.shape), data=data)

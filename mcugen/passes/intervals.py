@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from mcugen.ops import (
     common,
 )  # fmt: skip
 from mcugen.ops.add import AddBase
-from mcugen.ops.conv2d import WeightedWindowOp, WindowOp
+from mcugen.ops.conv2d import WindowOp
 from mcugen.ops.pool2d import Pool2D
 from mcugen.ops.table import BITS_8
 from mcugen.passes.byte_functions import ByteFunction, by_value, byte_function
@@ -143,38 +144,60 @@ def _transfer(op: Op, tensors: Tensors, inputs: list[Range]) -> Sequence[Range] 
     return None
 
 
-@_transfer.register
-def _(op: WeightedWindowOp, tensors: Tensors, inputs: list[Range]) -> Sequence[Range]:
-    x, w, y = tensors[op.inputs[0]], tensors[op.inputs[1]], tensors[op.outputs[0]]
+Layer: TypeAlias = Conv2D | DepthwiseConv2D | FullyConnected
+
+
+@_transfer.register(Conv2D)
+@_transfer.register(DepthwiseConv2D)
+@_transfer.register(FullyConnected)
+def _(op: Layer, tensors: Tensors, inputs: list[Range]) -> Sequence[Range]:
+    y = tensors[op.outputs[0]]
+    acc = accumulators(op, tensors, inputs[0])
+    return [_requantized(acc, *multipliers(op, tensors), y, common.clamp_bounds(y, op.low, op.high))]
+
+
+def multipliers(op: Layer, tensors: Tensors) -> tuple[Array, Array]:
+    """(multiplier, shift) of a layer, of length 1 or one per output channel."""
+    if isinstance(op, FullyConnected):
+        return op.multipliers(tensors)
+    x, w, y = (tensors[n] for n in (*op.inputs[:2], op.outputs[0]))
+    return common.channel_multipliers(x, w, y)
+
+
+def accumulators(op: Layer, tensors: Tensors, x: Range) -> Range:
+    """Range of the int32 accumulators per output channel, bias included, for an input in the range x.
+
+    Not cut to 32 bits: what exceeds them may have wrapped.
+    """
+    weights, index = _weights_and_inputs(op, tensors)
+    if isinstance(op, FullyConnected):
+        return _accumulated(
+            op, tensors, weights, x.regrouped(weights.shape[2]).at(index), np.zeros(1, dtype=bool)
+        )
+    outside = outside_taps(op, tensors[op.inputs[0]].shape, tensors[op.outputs[0]].shape).reshape(-1)
+    return _accumulated(op, tensors, weights, x.at(index), outside)
+
+
+def _weights_and_inputs(op: Layer, tensors: Tensors) -> tuple[Array, Array]:
+    """Weights [outputs, taps, inputs], and the input channels that they read [outputs or 1, inputs]."""
+    x, w, y = (tensors[n] for n in (*op.inputs[:2], op.outputs[0]))
     assert w.data is not None
+    if isinstance(op, FullyConnected):
+        return w.data[:, None, :], np.arange(w.shape[1])[None]
     outputs = y.shape[3]
     if isinstance(op, DepthwiseConv2D):
-        weights = w.data.reshape(-1, outputs).T[:, :, None]
-        index = (np.arange(outputs) // (outputs // x.shape[3]))[:, None]
-    else:
-        assert isinstance(op, Conv2D)
-        weights = w.data.reshape(outputs, -1, w.shape[3])
-        group = np.arange(outputs) // (outputs // op.groups)
-        index = (group[:, None] if op.groups > 1 else 0) * w.shape[3] + np.arange(w.shape[3])[None]
-    outside = outside_taps(op, x.shape, y.shape).reshape(-1)
-    acc = _accumulated(op, tensors, weights, inputs[0].at(index), outside)
-    multipliers = common.channel_multipliers(x, w, y)
-    return [_requantized(acc, *multipliers, y, common.clamp_bounds(y, op.low, op.high))]
-
-
-@_transfer.register
-def _(op: FullyConnected, tensors: Tensors, inputs: list[Range]) -> Sequence[Range]:
-    w, y = tensors[op.inputs[1]], tensors[op.outputs[0]]
-    assert w.data is not None
-    columns = inputs[0].regrouped(w.shape[1]).at(np.arange(w.shape[1])[None])
-    acc = _accumulated(op, tensors, w.data[:, None, :], columns, np.zeros(1, dtype=bool))
-    return [_requantized(acc, *op.multipliers(tensors), y, common.clamp_bounds(y, op.low, op.high))]
+        return w.data.reshape(-1, outputs).T[:, :, None], (np.arange(outputs) // (outputs // x.shape[3]))[
+            :, None
+        ]
+    group = np.arange(outputs) // (outputs // op.groups)
+    index = (group[:, None] if op.groups > 1 else 0) * w.shape[3] + np.arange(w.shape[3])[None]
+    return w.data.reshape(outputs, -1, w.shape[3]), np.asarray(index)
 
 
 def _accumulated(op: Op, tensors: Tensors, weights: Array, x: Range, outside: Array) -> Range:
     """Range of the int32 accumulators, bias included: weights [outputs, taps, inputs], x [outputs or 1, inputs].
 
-    What lies outside the input adds nothing. Not cut to 32 bits: what exceeds them may have wrapped.
+    What lies outside the input adds nothing.
     """
     zero_point = tensors[op.inputs[0]].zero_point
     low, high = (x.low - zero_point)[:, None, :], (x.high - zero_point)[:, None, :]

@@ -12,8 +12,8 @@ from rich.table import Table
 from mcugen.compiled import Compiled
 from mcugen.ir import Graph
 from mcugen.memory import Buffer
-from mcugen.memory.liveness import alias_roots
 from mcugen.memory.spread import Copy, CopyKind
+from mcugen.memory.views import alias_roots
 from mcugen.report.text import kib, plain_table
 
 Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch", "constant"]

@@ -121,6 +121,7 @@ def savings_lines(compiled: Compiled) -> list[str]:
             (saving.macs, "MACs"),
             (saving.constant_bytes, "B of constants"),
             (saving.ops, "operators"),
+            (saving.copied_bytes, "B copied"),
         )
         text = ", ".join(f"{-count:+,} {what}" for count, what in figures if count)
         if text and saving.name != "remove_dead":

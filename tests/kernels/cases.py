@@ -242,7 +242,15 @@ def conv2d_of(r: Random, w: Window) -> Case:
     return _weighted(r, Conv2D, w, shape, 0, per_in * math.prod(w.kernel), groups=w.groups)
 
 
+def _few_pixels(r: Random) -> Window:
+    """A pointwise convolution that is a fully connected layer, or nearly."""
+    in_h, in_w = r.choice(((1, 1), (1, 1), (1, 1), (1, 2), (2, 1)))
+    return Window(in_h, in_w, draws.channels(r), draws.channels(r))
+
+
 def _conv2d(r: Random) -> Case:
+    if chance(r, 0.1):
+        return conv2d_of(r, _few_pixels(r))
     w = draw_window(r, pointwise=0.3, dilated=0.15, cost=lambda w: w.macs)
     if chance(r, 0.15):
         groups = r.randint(2, 4)
@@ -273,7 +281,7 @@ def _depthwise(r: Random) -> Case:
     if chance(r, 0.12):
         return depthwise_of(r, _long_window(r))
     w = draw_window(r, pointwise=0.03, dilated=0.15, cost=lambda w: 3 * w.macs // w.out_c)
-    if chance(r, 0.06):
+    if chance(r, 0.1):
         w = dataclasses.replace(w, in_c=1)
     multiplier = 1 if chance(r, 0.75) and w.in_c > 1 else r.randint(2, 8)
     return depthwise_of(r, dataclasses.replace(w, out_c=w.in_c * multiplier))

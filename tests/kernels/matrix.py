@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from mcugen.lowering import cmsis_nn, native
+from mcugen.lowering import cmsis_nn, native, native_mve
 from mcugen.lowering.variant import InstructionClass, Variant
 from tests.kernels.runner import Platform, on_board, on_host
 
@@ -35,6 +35,9 @@ CMSIS_NN_PLATFORMS: dict[InstructionClass, tuple[str, ...]] = {
     "mve": ("mps3-an547",),
 }
 
+# As the native ones with so little memory that small cases are cut as only large layers are otherwise.
+CRAMPED = native_mve.interleaving_variants(native_mve.Memory(512, 512, frugal=True), frozenset())
+
 
 def platform(name: str) -> Platform:
     """A platform by the name of a board, "host-gcc" or "host-clang"."""
@@ -53,7 +56,7 @@ def variants_on(target: Platform) -> list[Variant]:
 
 def pairs() -> Iterator[tuple[Variant, str]]:
     """(variant, name of a platform) for all checks of the test suite."""
-    for variant in native.VARIANTS:
+    for variant in (*native.VARIANTS, *CRAMPED):
         yield from ((variant, name) for name in NATIVE_PLATFORMS[variant.requires])
     if "CMSIS_NN_ROOT" in os.environ:
         for instruction_class, names in CMSIS_NN_PLATFORMS.items():

@@ -19,12 +19,17 @@ _INPUT, _STATE, _OUTPUT, _SCRATCH = range(4)
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of one case; ``label`` names it in reports, ``before`` and ``after`` are contents or nothing."""
+    """Memory of one case; ``label`` names it in reports, ``before`` and ``after`` are contents or nothing.
+
+    Its address is ``misalignment`` bytes above a multiple of 16, or where it is put at an edge of memory a multiple
+    of ``alignment``; 0: it is never put there.
+    """
 
     label: str
     kind: int
     size: int
     misalignment: int
+    alignment: int
     before: bytes = b""
     after: bytes = b""
 
@@ -42,7 +47,11 @@ class Record:
         """The record in the driver's format, its size in words first."""
         parts = [_words(len(self.buffers), len(self.calls))]
         for b in self.buffers:
-            parts += [_words(b.kind, b.size, b.misalignment), _padded(b.before), _padded(b.after)]
+            parts += [
+                _words(b.kind, b.size, b.misalignment, b.alignment),
+                _padded(b.before),
+                _padded(b.after),
+            ]
         for call, places in zip(self.calls, self.arguments, strict=True):
             params = pack_params(call)
             parts += [_words(len(params), len(places)), _padded(params)]
@@ -68,9 +77,10 @@ def make_record(case: Case, variant: Variant) -> Record:
                 index[name] = len(buffers)
                 buffers.append(_activation(case, name, r))
         constants = [
-            Buffer(c.role, _INPUT, c.data.nbytes, 4 * r.randint(0, 3), _bytes(c.data)) for c in call.constants
+            Buffer(c.role, _INPUT, c.data.nbytes, 4 * r.randint(0, 3), 4, _bytes(c.data))
+            for c in call.constants
         ]
-        scratch = [] if call.scratch is None else [Buffer("scratch", _SCRATCH, call.scratch, 0)]
+        scratch = [] if call.scratch is None else [Buffer("scratch", _SCRATCH, call.scratch, 0, 16)]
         first = len(buffers)
         buffers += constants + scratch
         order = [index[n] for n in call.inputs]
@@ -99,12 +109,12 @@ def overlapped(record: Record, sharing: Sharing, distance: int) -> Record:
     after[out_start : out_start + target.size] = target.after
     element = max(record.case.tensors[name].dtype.size for name in (call.inputs[at_input], call.outputs[0]))
     shared = Buffer(
-        f"{source.label} and {target.label}", _STATE, size, source.misalignment * element % 16,
+        f"{source.label} and {target.label}", _STATE, size, source.misalignment * element % 16, 0,
         bytes(before), bytes(after),
     )  # fmt: skip
     shared_index, dropped = places[at_input][0], places[at_output][0]
     buffers = [shared if i == shared_index else b for i, b in enumerate(record.buffers)]
-    buffers[dropped] = Buffer("nothing", _SCRATCH, 0, 0)
+    buffers[dropped] = Buffer("nothing", _SCRATCH, 0, 0, 0)
     places[at_input], places[at_output] = (shared_index, in_start), (shared_index, out_start)
     return replace(record, buffers=tuple(buffers), arguments=(tuple(places),))
 
@@ -113,11 +123,11 @@ def _activation(case: Case, name: str, r: Random) -> Buffer:
     tensor, element = case.tensors[name], case.tensors[name].dtype.size
     if name in case.op.states:
         before, after = _bytes(case.arrays[name]), _bytes(case.expected[name])
-        return Buffer(name, _STATE, tensor.bytes, 4 * r.randint(0, 3), before, after)
+        return Buffer(name, _STATE, tensor.bytes, 4 * r.randint(0, 3), 4, before, after)
     misalignment = element * r.randint(0, 3)
     if name in case.op.outputs:
-        return Buffer(name, _OUTPUT, tensor.bytes, misalignment, after=_bytes(case.expected[name]))
-    return Buffer(name, _INPUT, tensor.bytes, misalignment, before=_bytes(case.arrays[name]))
+        return Buffer(name, _OUTPUT, tensor.bytes, misalignment, element, after=_bytes(case.expected[name]))
+    return Buffer(name, _INPUT, tensor.bytes, misalignment, element, before=_bytes(case.arrays[name]))
 
 
 def pack_params(call: KernelCall) -> bytes:

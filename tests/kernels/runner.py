@@ -37,11 +37,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run gave: failures (a few at most), and mean instructions per case on boards."""
+    """What a run gave: failures (a few at most), and on boards mean instructions per case, and the most bytes of stack
+    that a call took, its own frame included."""
 
     cases: int
     failures: tuple[Failure, ...]
     instructions: float | None = None
+    stack_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,16 +151,17 @@ class Harness:
     def run_records(self, records: list[Record]) -> Report:
         """As `run`, for cases that are made ready already."""
         output, complete = self._execute(records, announce=False)
-        if not complete:
-            return Report(len(records), (self._crash(records),))
         failures = [line.split()[1:] for line in output.splitlines() if line.startswith("FAIL ")]
+        if not complete:
+            found = tuple(_failure(records, f) for f in failures)
+            return Report(len(records), found or (self._crash(records),))
         done = next(line for line in output.splitlines() if line.startswith("DONE ")).split()
         count, ticks = int(done[1]), int(done[2]) * 1000 + int(done[3])
         board = self.platform.board
         instructions = None
         if board is not None and board.emulator is not None:
             instructions = ticks * board.emulator.instructions_per_tick / max(1, count)
-        return Report(count, tuple(_failure(records, f) for f in failures), instructions)
+        return Report(count, tuple(_failure(records, f) for f in failures), instructions, int(done[4]))
 
     def _execute(self, records: list[Record], *, announce: bool) -> tuple[str, bool]:
         """(what the driver printed, whether it came to its end)."""

@@ -101,9 +101,8 @@ class Simulation:
         moved = [self.bytes.get((source.region, source.offset + i)) for i in range(copy.bytes)]
         self.bytes |= {(target.region, target.offset + i): value for i, value in enumerate(moved)}
 
-    def _root(self, name: str) -> tuple[str, int]:
-        root = self.memory.roots[name]
-        return root, self.program.graph.tensors[name].bytes
+    def _root(self, name: str) -> tuple[tuple[str, int], int]:
+        return self.memory.views[name], self.program.graph.tensors[name].bytes
 
     def _write(self, name: str, step: int | None) -> None:
         root, size = self._root(name)
@@ -114,11 +113,18 @@ class Simulation:
         self._require(root, self.memory.place(name, step), size)
 
     def _fill(self, what: Any, place: Place, size: int) -> None:
-        self.bytes |= {(place.region, place.offset + i): (what, i) for i in range(size)}
+        self.bytes |= {(place.region, place.offset + i): _byte(what, i) for i in range(size)}
 
     def _require(self, what: Any, place: Place, size: int) -> None:
         found = [self.bytes.get((place.region, place.offset + i)) for i in range(size)]
-        assert found == [(what, i) for i in range(size)], f"{what} is not whole at {place}"
+        assert found == [_byte(what, i) for i in range(size)], f"{what} is not whole at {place}"
+
+
+def _byte(what: Any, i: int) -> tuple[Any, int]:
+    """Byte i of something; of part of a tensor, given as (name, bytes before), a byte of that."""
+    if isinstance(what, tuple) and len(what) == 2:
+        return what[0], what[1] + i
+    return what, i
 
 
 def _simulate(program: Program, banks: Banks) -> MemoryPlan | None:

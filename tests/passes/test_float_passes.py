@@ -14,6 +14,7 @@ from mcugen.passes import Pass, run_passes
 from mcugen.passes.cancel_transposes import cancel_transposes
 from mcugen.passes.expand_batch_norm import expand_batch_norm
 from mcugen.passes.fold_batch_norm import fold_batch_norm
+from mcugen.passes.fold_channel_scaling import fold_channel_scaling
 from mcugen.passes.fold_transpose_into_fc import fold_transpose_into_fc
 from mcugen.passes.fuse_activation import fuse_activation
 from mcugen.passes.merge_pad import merge_pad
@@ -108,6 +109,45 @@ def test_fold_batch_norm_leaves_constants_that_vary_inside_a_channel() -> None:
     add = ops.Add(inputs=("c", "k"), outputs=("y",))
     graph = build(IMAGE, [CONV, add], {**CONV_WEIGHTS, "k": noise(1, 3, 4, 6)})
     assert check(graph, fold_batch_norm) == ["Conv2D", "Add"]
+
+
+READERS: dict[str, Op] = {
+    "Conv2D": ops.Conv2D(inputs=("c", "w", ""), outputs=("y",), kernel=(3, 3), low=0.0),
+    "groups": ops.Conv2D(inputs=("c", "g", "k"), outputs=("y",), kernel=(3, 3), groups=2),
+    "DepthwiseConv2D": ops.DepthwiseConv2D(inputs=("c", "d", "e"), outputs=("y",), kernel=(3, 3)),
+    "FullyConnected": ops.FullyConnected(inputs=("c", "f", "k"), outputs=("y",), keep_dims=True),
+}
+SCALINGS: dict[str, Op] = {
+    "BatchNorm": ops.BatchNorm(inputs=("x", "s", "t"), outputs=("c",)),
+    "Add": ops.Add(inputs=("x", "t"), outputs=("c",)),
+    "Mul": ops.Mul(inputs=("s", "x"), outputs=("c",)),
+    "constant - x": ops.Sub(inputs=("t", "x"), outputs=("c",)),
+}
+SCALED = {
+    "w": noise(6, 3, 3, 4), "g": noise(6, 3, 3, 2), "d": noise(1, 3, 3, 8), "f": noise(6, 4),
+    "k": noise(6), "e": noise(8), "s": noise(4), "t": noise(4) + 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("layer", READERS)
+def test_fold_channel_scaling(layer: str, scaling: str) -> None:
+    graph = build(IMAGE, [SCALINGS[scaling], READERS[layer]], SCALED)
+    assert check(graph, fold_channel_scaling) == [READERS[layer].kind]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_only_scalings_go_through_padding(scaling: str) -> None:
+    padded = ops.Conv2D(inputs=("c", "w", ""), outputs=("y",), kernel=(3, 3), padding=(1, 1, 1, 1))
+    kinds = check(build(IMAGE, [SCALINGS[scaling], padded], SCALED), fold_channel_scaling)
+    assert kinds == (["Conv2D"] if scaling == "Mul" else [SCALINGS[scaling].kind, "Conv2D"])
+
+
+def test_fold_channel_scaling_keeps_activations_and_what_others_read() -> None:
+    relu = ops.Mul(inputs=("x", "s"), outputs=("c",), low=0.0)
+    assert check(build(IMAGE, [relu, READERS["Conv2D"]], SCALED), fold_channel_scaling) == ["Mul", "Conv2D"]
+    graph = build(IMAGE, [SCALINGS["Mul"], READERS["Conv2D"]], SCALED, outputs=("c", "y"))
+    assert check(graph, fold_channel_scaling) == ["Mul", "Conv2D"]
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (1, 3, 5), (1, 3, 2, 5)])

@@ -337,7 +337,7 @@ def test_savings_are_counted_per_pass() -> None:
     weights = noise(6, 1, 1, 4)
     weights[2] = 0
     c = net.conv("x", weights, [0] * 6, low=0.0)
-    d = net.add(ops.Tanh, net.add(ops.LeakyRelu, c, alpha=0.1), quant=SIGNED_UNIT)
+    d = net.add(ops.Tanh, net.add(ops.HardSwish, c), quant=SIGNED_UNIT)
     graph = net.graph(net.conv(d, noise(3, 1, 1, 6)))
     result = apply_passes(graph, INTEGER_PIPELINE)
     assert_same_outputs(graph, result.graph)

@@ -20,13 +20,25 @@
 
 enum { MCUGEN_DSP_COLUMNS = 3, MCUGEN_DSP_BLOCK_BYTES = 24, MCUGEN_DSP_ODD_BYTES = 12 };
 
+/* Whether loads are placed among multiplications, for a core that issues two instructions a cycle, which
+ * costs one more for four blocks. Armv7E-M with double precision is the Cortex-M7; one without can be named.
+ */
+#ifndef MCUGEN_DSP_DUAL_ISSUE
+#if defined(__ARM_ARCH_7EM__) && defined(__ARM_FP) && (__ARM_FP & 8)
+#define MCUGEN_DSP_DUAL_ISSUE 1
+#else
+#define MCUGEN_DSP_DUAL_ISSUE 0
+#endif
+#endif
+
 /* What columns are multiplied with; the assembly below knows the order of the fields.
  * requant:     three words per channel, see the rounding.
  * pairs_end:   where the table's rows of channel pairs end. Channels after it stand alone, as the first of a
  *              pair whose second has no output: an odd rest, or all channels if they cannot share lanes.
  * singles_end: the end of the table.
  * blocks:      of a column. The first is done apart, the others by ``loops`` rounds of four; the first round
- *              is entered at block number ``entry`` (4: there is none). */
+ *              is entered at block number ``entry`` (4: there is none). With dual issue ``loops`` is the
+ * bytes of all blocks of the columns. */
 typedef struct {
     const int8_t *weights;
     const int32_t *requant, *pairs_end, *singles_end;
@@ -46,7 +58,7 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
         .pairs_end = requant + 6 * pairs,
         .singles_end = requant + 6 * (pairs + singles),
         .out_offset = out.out_offset,
-        .loops = (blocks + 2) / 4,
+        .loops = MCUGEN_DSP_DUAL_ISSUE ? MCUGEN_DSP_BLOCK_BYTES * blocks : (blocks + 2) / 4,
         .entry = blocks == 1 ? 4 : (4 - (blocks - 1) % 4) % 4,
         .blocks = blocks,
         .act_min = out.act_min,
@@ -56,6 +68,39 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
 }
 
 /* clang-format off */
+
+#if MCUGEN_DSP_DUAL_ISSUE
+
+/* One block: 17 instructions for 24 products. r0 columns, r1-r3 r7 values, r4 r5 lanes, r6 weights, r8-r10 the
+ * sums A of three columns, r11 r12 lr their sums S. The second load of values goes along with a multiplication, and has
+ * one more to arrive; so do the SXTB16, and the load of the next lanes. */
+#define MCUGEN_DSP_BLOCK_OF(start, add_a, add_b, add_c, add_d, add_e, add_f, late)                           \
+    "ldrd   r4, r5, [r6], #8      \n"                                                                        \
+    "ldm    r0!, {r1, r2, r3, r7} \n" start "r11, r4, r1" add_a start "r12, r4, r2" add_b start              \
+    "lr, r4, r3" add_c "sxtb16 r4, r4                \n" start "r8, r4, r1" add_d start "r9, r4, r2" add_e   \
+    start "r10, r4, r3" add_f                                                                                \
+    "ldrd   r1, r2, [r0], #8      \n"                                                                        \
+    "smlad  r11, r5, r7, r11      \n"                                                                        \
+    "smlad  r12, r5, r1, r12      \n"                                                                        \
+    "smlad  lr, r5, r2, lr        \n"                                                                        \
+    "sxtb16 r5, r5                \n"                                                                        \
+    "smlad  r8, r5, r7, r8        \n" late "smlad  r9, r5, r1, r9        \n"                                 \
+    "smlad  r10, r5, r2, r10      \n"
+
+#define MCUGEN_DSP_LATER_BLOCK(late)                                                                         \
+    MCUGEN_DSP_BLOCK_OF("smlad ", ", r11 \n", ", r12 \n", ", lr \n", ", r8 \n", ", r9 \n", ", r10 \n", late)
+#define MCUGEN_DSP_BLOCK MCUGEN_DSP_LATER_BLOCK("")
+
+/* The first block of a column starts the sums. */
+#define MCUGEN_DSP_FIRST_BLOCK MCUGEN_DSP_BLOCK_OF("smuad ", "\n", "\n", "\n", "\n", "\n", "\n", "")
+
+/* The last block of a round, and whether it is the last of the column: r0 is at its end. */
+#define MCUGEN_DSP_START_ROUNDS ""
+#define MCUGEN_DSP_END_ROUND                                                                                 \
+    MCUGEN_DSP_LATER_BLOCK("ldr    r7, [sp, #24]         \n") "cmp    r0, r7           \n"
+#define MCUGEN_DSP_END_OF_COLUMNS "add    r11, r1              \n"
+
+#else
 
 /* One block: 17 instructions for 24 products. r0 columns, r1-r3 values, r4 r5 lanes, r6 weights, r8-r10 the
  * sums A of three columns, r11 r12 lr their sums S. */
@@ -93,6 +138,12 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "smuad  r9, r4, r2        \n"                                                                            \
     "smuad  r10, r4, r3       \n" MCUGEN_DSP_HALF_BLOCK
 
+#define MCUGEN_DSP_START_ROUNDS "ldr    r7, [sp, #24]        \n"
+#define MCUGEN_DSP_END_ROUND MCUGEN_DSP_BLOCK "subs   r7, #1               \n"
+#define MCUGEN_DSP_END_OF_COLUMNS ""
+
+#endif
+
 /* Ties of negative values away from zero: x + (x >> 31) before rounding up. */
 #define MCUGEN_DSP_TIES_UP ""
 #define MCUGEN_DSP_TIES_AWAY                                                                                 \
@@ -110,7 +161,7 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
  *
  * A pair of channels takes 17 instructions a block, 2 for four blocks, and 45 (51 with ties away).
  * Stack: 0 out_offset, 4 8 12 the three outputs, 16 requant, 20 x, 24 loops, 28 where the loop is entered,
- *        32 pairs_end, 36 singles_end.
+ *        32 pairs_end, 36 singles_end. With dual issue 24 holds the end of the columns.
  */
 #define MCUGEN_DSP_MULTIPLY(ties)                                                                            \
     "push   {r4-r11, lr}                 \n"                                                                 \
@@ -126,18 +177,17 @@ MCUGEN_KERNEL mcugen_dsp_filter mcugen_dsp_make_filter(const int8_t *weights, co
     "str    r10, [sp]                    \n"                                                                 \
     "strd   r2, r3, [sp, #4]             \n"                                                                 \
     "strd   r12, r7, [sp, #12]           \n"                                                                 \
+    MCUGEN_DSP_END_OF_COLUMNS                                                                                \
     "strd   r1, r11, [sp, #20]           \n"                                                                 \
     "strd   r4, r8, [sp, #28]            \n"                                                                 \
     "str    r9, [sp, #36]                \n"                                                                 \
     "1:                                  \n"                                                                 \
-    "ldr    r0, [sp, #20]                \n" MCUGEN_DSP_FIRST_BLOCK                                          \
-    "ldr    r7, [sp, #24]                \n"                                                                 \
+    "ldr    r0, [sp, #20]                \n" MCUGEN_DSP_FIRST_BLOCK MCUGEN_DSP_START_ROUNDS                  \
     "ldr    pc, [sp, #28]                \n"                                                                 \
     "2:                                  \n" MCUGEN_DSP_BLOCK                                                \
     "3:                                  \n" MCUGEN_DSP_BLOCK                                                \
     "4:                                  \n" MCUGEN_DSP_BLOCK                                                \
-    "5:                                  \n" MCUGEN_DSP_BLOCK                                                \
-    "subs   r7, #1                       \n"                                                                 \
+    "5:                                  \n" MCUGEN_DSP_END_ROUND                                            \
     "bne    2b                           \n"                                                                 \
     "6:                                  \n"                                                                 \
     "ldr    r0, [sp, #16]                \n"                                                                 \

@@ -20,16 +20,15 @@
  * blocks:  of 16 taps;
  * exact:   0 if mcugen_mve_rescale_up will do, 1 if all shifts are negative, 2 if none is positive;
  * shifted: 1 if the rows of a quad are one row of the input, shifted;
- * depth:   input channels that are interleaved at a time, a divisor of in_c: a multiple of 16, or all;
- * band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time;
- * ahead:   1 if the next band is interleaved before the outputs of one are written, so that these may take
- * the place of the inputs; in_pitch, out_pitch: bytes from one row of the input and of the output to the
- * next.
+ * depth:   input channels that are interleaved at a time: a multiple of 16, of which the last group may have
+ * fewer, or all; band:    rows of outputs, or for 3x3 pairs of them, that are interleaved at a time; ahead:
+ * 1 if the next band is interleaved before the outputs of one are written, so that these may take the place
+ * of the inputs; in_pitch, out_pitch: bytes from one row of the input and of the output to the next.
  *
  * Constants: filters, for every output channel taps int8 [blocks][16], then int32 bias (the input offset
  * folded in), multiplier and shift; words int32 [blocks][4], where the words of a block are, in bytes from
  * the first word of a window. Scratch: for each of 1 + ahead bands, band * quads of a window * columns *
- * depth * 4 bytes, and 64 if in_c is no multiple of 16.
+ * depth * 4 bytes, and 64 if depth is no multiple of 16.
  */
 typedef struct {
     int32_t in_h, in_w, in_c;
@@ -82,6 +81,23 @@ MCUGEN_KERNEL void mcugen_mve_interleave_vectors(const mcugen_mve_streams *strea
     }
 }
 
+/* The same for the first `channels` bytes of each vector only. */
+MCUGEN_KERNEL void mcugen_mve_interleave_parts(const mcugen_mve_streams *streams, int32_t offset,
+                                               int32_t vectors, int32_t channels, int8_t *to, int32_t step)
+{
+    const mve_pred16_t lanes = vctp8q((uint32_t)channels);
+    for (int32_t i = 0; i < vectors; i++) {
+        int8x16x4_t rows;
+        for (int32_t k = 0; k < 4; k++) {
+            const int8_t *const from = streams->from[k] + (streams->step[k] ? offset : 0);
+            rows.val[k] = vldrbq_z_s8(from + i * streams->step[k], lanes);
+        }
+        vst4q_s8(to, rows);
+        __asm("" : "+r"(to)); /* as above */
+        to += step;
+    }
+}
+
 /* The last bytes of four streams of `bytes` bytes, which are no whole vector; writes up to 60 bytes too many.
  */
 MCUGEN_KERNEL void mcugen_mve_interleave_rest(const mcugen_mve_streams *streams, int32_t bytes, int8_t *to)
@@ -94,14 +110,20 @@ MCUGEN_KERNEL void mcugen_mve_interleave_rest(const mcugen_mve_streams *streams,
     vst4q_s8(to, rows);
 }
 
-/* Interleaves `columns` columns of `depth` channels. */
+/* Interleaves `columns` columns of `channels` channels: depth of them, or what is left. */
 MCUGEN_KERNEL void mcugen_mve_interleave(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                         const mcugen_mve_streams *streams, int32_t columns, int8_t *to)
+                                         const mcugen_mve_streams *streams, int32_t columns, int32_t channels,
+                                         int8_t *to)
 {
     const int32_t bytes = columns * p->depth;
     if (p->depth < p->in_c) {
-        for (int32_t c = 0; c < p->depth; c += 16) {
+        const int32_t whole = channels & ~15;
+        for (int32_t c = 0; c < whole; c += 16) {
             mcugen_mve_interleave_vectors(streams, c, columns, to + 4 * c, 4 * p->depth);
+        }
+        if (p->in_c % 16 && channels > whole) {
+            mcugen_mve_interleave_parts(streams, whole, columns, channels - whole, to + 4 * whole,
+                                        4 * p->depth);
         }
         return;
     }
@@ -119,7 +141,8 @@ MCUGEN_KERNEL int32_t mcugen_mve_stream_step(const mcugen_depthwise_conv2d_s8_mv
 
 /* A quad of four rows of the input, the first one at `top`, of which `rows` matter. */
 MCUGEN_KERNEL void mcugen_mve_fill_rows(const mcugen_depthwise_conv2d_s8_mve_params *p, const int8_t *input,
-                                        int32_t top, int32_t rows, const int8_t *zeros, int8_t *to)
+                                        int32_t top, int32_t rows, int32_t channels, const int8_t *zeros,
+                                        int8_t *to)
 {
     const int32_t step = mcugen_mve_stream_step(p);
     const int32_t left = mcugen_min(p->pad_left, p->columns);
@@ -133,7 +156,7 @@ MCUGEN_KERNEL void mcugen_mve_fill_rows(const mcugen_depthwise_conv2d_s8_mve_par
     }
     mcugen_mve_fill(to, -p->in_offset, 4 * left * p->depth);
     to += 4 * left * p->depth;
-    mcugen_mve_interleave(p, &streams, inside, to);
+    mcugen_mve_interleave(p, &streams, inside, channels, to);
     to += 4 * inside * p->depth;
     mcugen_mve_fill(to, -p->in_offset, 4 * (p->columns - left - inside) * p->depth);
 }
@@ -155,7 +178,7 @@ MCUGEN_KERNEL int32_t mcugen_mve_uniform_until(const mcugen_mve_quad *quad, int3
 
 /* A quad of one row of the input and three shifts of it. */
 MCUGEN_KERNEL void mcugen_mve_fill_shifts(const mcugen_depthwise_conv2d_s8_mve_params *p, const int8_t *input,
-                                          int32_t row, const int8_t *zeros, int8_t *to)
+                                          int32_t row, int32_t channels, const int8_t *zeros, int8_t *to)
 {
     const int32_t step = mcugen_mve_stream_step(p);
     const bool valid = row >= 0 && row < p->in_h;
@@ -174,22 +197,24 @@ MCUGEN_KERNEL void mcugen_mve_fill_shifts(const mcugen_depthwise_conv2d_s8_mve_p
             streams.from[i] = inside ? quad.row[i] + (x - quad.first[i]) * p->in_c : zeros;
             streams.step[i] = inside ? step : 0;
         }
-        mcugen_mve_interleave(p, &streams, until - x, to + 4 * x * p->depth);
+        mcugen_mve_interleave(p, &streams, until - x, channels, to + 4 * x * p->depth);
     }
 }
 
-/* The quads of the windows whose first row is `top`; `rows`: of the input that matter. */
+/* The quads of the windows whose first row is `top`; `rows`: of the input that matter; `channels`: of depth.
+ */
 MCUGEN_MVE_SHARED void mcugen_mve_fill_quads(const mcugen_depthwise_conv2d_s8_mve_params *p,
-                                             const int8_t *input, int32_t top, int32_t rows, int8_t *to)
+                                             const int8_t *input, int32_t top, int32_t rows, int32_t channels,
+                                             int8_t *to)
 {
     int8_t zeros[16];
     vstrbq_s8(zeros, vdupq_n_s8((int8_t)-p->in_offset));
     if (p->shifted) {
-        mcugen_mve_fill_shifts(p, input, top, zeros, to);
+        mcugen_mve_fill_shifts(p, input, top, channels, zeros, to);
         return;
     }
     for (int32_t k = 0; k < rows; k += 4) {
-        mcugen_mve_fill_rows(p, input, top + k * p->dilation_h, rows - k, zeros, to);
+        mcugen_mve_fill_rows(p, input, top + k * p->dilation_h, rows - k, channels, zeros, to);
         to += 4 * p->columns * p->depth;
     }
 }
@@ -339,6 +364,7 @@ typedef struct {
     const int8_t *words;
     int8_t *output;
     const int8_t *filters;
+    int32_t channels;
     int32_t rows, words_pitch, output_pitch; /* bytes */
 } mcugen_mve_part;
 
@@ -359,7 +385,7 @@ MCUGEN_KERNEL void mcugen_mve_run_columns(const mcugen_depthwise_conv2d_s8_mve_p
             .words = part->words + 4 * x * p->stride_w * p->depth,
             .output = part->output + x * p->out_c + k,
             .filters = part->filters + k * bytes,
-            .channels = p->depth,
+            .channels = part->channels,
             .rows = part->rows,
             .tiles = tiles,
             .words_jump = part->words_pitch - tiles * words_step,
@@ -477,7 +503,7 @@ MCUGEN_KERNEL void mcugen_mve_run_general(const mcugen_depthwise_conv2d_s8_mve_p
 {
     const int8_t *filter = part->filters;
     int8_t *to = part->output;
-    for (int32_t c = 0; c < p->depth; c++) {
+    for (int32_t c = 0; c < part->channels; c++) {
         for (int32_t k = 0; k < p->multiplier; k++) {
             for (int32_t i = 0; i < part->rows; i++) {
                 mcugen_mve_channel_row(p, part->words + 4 * c + i * part->words_pitch, filter, words,
@@ -531,24 +557,26 @@ MCUGEN_KERNEL mcugen_mve_rows mcugen_mve_band_from(const mcugen_depthwise_conv2d
 /* The words of a band, of the channels at which the input starts. */
 MCUGEN_KERNEL void mcugen_mve_fill_band_words(const mcugen_depthwise_conv2d_s8_mve_params *p,
                                               const mcugen_mve_plan *plan, const int8_t *input,
-                                              mcugen_mve_rows band, int8_t *quads, int32_t pitch)
+                                              mcugen_mve_rows band, int32_t channels, int8_t *quads,
+                                              int32_t pitch)
 {
     for (int32_t i = 0; i < band.rows; i++) {
         const int32_t top = (band.y + plan->lines * i) * p->stride_h - p->pad_top;
-        mcugen_mve_fill_quads(p, input, top, plan->window_rows, quads + i * pitch);
+        mcugen_mve_fill_quads(p, input, top, plan->window_rows, channels, quads + i * pitch);
     }
 }
 
 /* All outputs of a band, of the channels at which output and filters start. */
 MCUGEN_KERNEL void mcugen_mve_run_band_rows(const mcugen_depthwise_conv2d_s8_mve_params *p,
                                             const mcugen_mve_plan *plan, mcugen_mve_rows band,
-                                            const int8_t *quads, int32_t pitch, const int8_t *filters,
-                                            int8_t *output)
+                                            int32_t channels, const int8_t *quads, int32_t pitch,
+                                            const int8_t *filters, int8_t *output)
 {
     const mcugen_mve_part part = {
         .words = quads,
         .output = output + band.y * p->out_pitch,
         .filters = filters,
+        .channels = channels,
         .rows = band.rows,
         .words_pitch = pitch,
         .output_pitch = plan->lines * p->out_pitch,
@@ -566,13 +594,14 @@ MCUGEN_KERNEL void mcugen_mve_run_bands(const mcugen_depthwise_conv2d_s8_mve_par
                                         const int8_t *filters, int8_t *output, int8_t *quads)
 {
     const int32_t pitch = 4 * ((plan->window_rows + 3) / 4) * p->columns * p->depth;
-    const int32_t excess = p->in_c % 16 ? 64 : 0; /* may be written behind the words of a band */
+    const int32_t excess = p->depth % 16 ? 64 : 0; /* may be written behind the words of a band */
     const int32_t other = p->ahead * (p->band * pitch + excess);
     for (int32_t c = 0; c < p->in_c; c += p->depth) {
+        const int32_t channels = p->in_c % 16 ? mcugen_min(p->depth, p->in_c - c) : p->depth;
         const int8_t *const own_filters = filters + c * p->multiplier * plan->filter_bytes;
         mcugen_mve_rows band = mcugen_mve_band_from(p, 0, plan->lines);
         int32_t at = 0;
-        mcugen_mve_fill_band_words(p, plan, input + c, band, quads, pitch);
+        mcugen_mve_fill_band_words(p, plan, input + c, band, channels, quads, pitch);
         for (int32_t end = 0; end < p->out_h;) {
             const mcugen_mve_rows now = band;
             const int8_t *const words = quads + at;
@@ -580,11 +609,12 @@ MCUGEN_KERNEL void mcugen_mve_run_bands(const mcugen_depthwise_conv2d_s8_mve_par
             band = mcugen_mve_band_from(p, end, plan->lines);
             at = other - at;
             if (p->ahead && end < p->out_h) {
-                mcugen_mve_fill_band_words(p, plan, input + c, band, quads + at, pitch);
+                mcugen_mve_fill_band_words(p, plan, input + c, band, channels, quads + at, pitch);
             }
-            mcugen_mve_run_band_rows(p, plan, now, words, pitch, own_filters, output + c * p->multiplier);
+            mcugen_mve_run_band_rows(p, plan, now, channels, words, pitch, own_filters,
+                                     output + c * p->multiplier);
             if (!p->ahead && end < p->out_h) {
-                mcugen_mve_fill_band_words(p, plan, input + c, band, quads, pitch);
+                mcugen_mve_fill_band_words(p, plan, input + c, band, channels, quads, pitch);
             }
         }
     }

@@ -15,8 +15,16 @@ typedef struct {
     uint32_t bytes;
     const uint32_t *before;   /* contents at the start, or NULL */
     const uint32_t *expected; /* contents at the end, or NULL */
-    uint8_t *memory;          /* with guards of port_guard bytes on each side */
+    uint8_t *contents;
+    uint32_t guard_below; /* bytes on that side that are compared */
+    uint32_t guard_above;
 } buffer;
+
+/* What the calls of all cases took. */
+typedef struct {
+    uint64_t ticks;
+    uint32_t stack_bytes; /* the most */
+} usage;
 
 static uint32_t words[MAX_CASE_WORDS] DRIVER_POOL;
 static buffer buffers[MAX_BUFFERS];
@@ -52,27 +60,50 @@ static uint8_t rubbish(uint32_t case_index)
     return (uint8_t)(0x5AU + 41U * case_index);
 }
 
-static void prepare(buffer *b, uint32_t misalignment, uint32_t case_index)
+/* Puts a buffer at an edge of the island if there is one large enough: at its end or its start. */
+static int place_at_edge(buffer *b, uint32_t alignment, int at_end)
 {
-    b->memory = port_allocate(b->bytes + 2U * port_guard, misalignment);
-    memset(b->memory, GUARD_BYTE, port_guard);
-    memset(b->memory + port_guard + b->bytes, GUARD_BYTE, port_guard);
+    uint32_t island_bytes;
+    uint8_t *island = port_island(&island_bytes);
+    if (alignment == 0 || b->bytes + port_guard + alignment > island_bytes) {
+        return 0;
+    }
+    const uint32_t start = at_end ? (island_bytes - b->bytes) / alignment * alignment : 0;
+    b->contents = island + start;
+    b->guard_below = at_end ? port_guard : 0;
+    b->guard_above = at_end ? island_bytes - start - b->bytes : port_guard;
+    return 1;
+}
+
+static void place(buffer *b, uint32_t misalignment)
+{
+    b->contents = port_allocate(b->bytes + 2U * port_guard, misalignment) + port_guard;
+    b->guard_below = port_guard;
+    b->guard_above = port_guard;
+}
+
+static void fill(const buffer *b, uint32_t case_index)
+{
+    memset(b->contents - b->guard_below, GUARD_BYTE, b->guard_below);
+    memset(b->contents + b->bytes, GUARD_BYTE, b->guard_above);
     if (b->before != NULL) {
-        memcpy(b->memory + port_guard, b->before, b->bytes);
+        memcpy(b->contents, b->before, b->bytes);
     } else {
-        memset(b->memory + port_guard, rubbish(case_index), b->bytes);
+        memset(b->contents, rubbish(case_index), b->bytes);
     }
 }
 
-/* Reads one buffer's description; returns what follows. */
-static const uint32_t *read_buffer(const uint32_t *cursor, buffer *b, uint32_t case_index)
+/* Reads one buffer's description; returns what follows. at_edge: whether this is the case's buffer for the
+ * edge. */
+static const uint32_t *read_buffer(const uint32_t *cursor, buffer *b, uint32_t case_index, int at_edge)
 {
     const uint32_t misalignment = cursor[2];
+    const uint32_t alignment = cursor[3];
     b->kind = (buffer_kind)cursor[0];
     b->bytes = cursor[1];
     b->before = NULL;
     b->expected = NULL;
-    cursor += 3;
+    cursor += 4;
     if (b->kind == INPUT || b->kind == STATE) {
         b->before = cursor;
         cursor += words_for(b->bytes);
@@ -83,11 +114,14 @@ static const uint32_t *read_buffer(const uint32_t *cursor, buffer *b, uint32_t c
     } else {
         b->expected = b->before;
     }
-    prepare(b, misalignment, case_index);
+    if (!at_edge || !place_at_edge(b, alignment, case_index % 4U != 0)) {
+        place(b, misalignment);
+    }
+    fill(b, case_index);
     return cursor;
 }
 
-static const uint32_t *run_call(const uint32_t *cursor, uint32_t case_index, uint64_t *ticks)
+static const uint32_t *run_call(const uint32_t *cursor, uint32_t case_index, usage *total)
 {
     const uint32_t params_bytes = cursor[0];
     const uint32_t count = cursor[1];
@@ -99,11 +133,14 @@ static const uint32_t *run_call(const uint32_t *cursor, uint32_t case_index, uin
         return indices + 2U * count;
     }
     for (uint32_t i = 0; i < count; i++) {
-        arguments[i] = buffers[indices[2U * i]].memory + port_guard + indices[2U * i + 1U];
+        arguments[i] = buffers[indices[2U * i]].contents + indices[2U * i + 1U];
     }
     const uint64_t start = port_ticks();
-    check_call(params, arguments);
-    *ticks += port_ticks() - start;
+    const uint32_t stack_bytes = port_measured_call(params, arguments);
+    total->ticks += port_ticks() - start;
+    if (stack_bytes > total->stack_bytes) {
+        total->stack_bytes = stack_bytes;
+    }
     return indices + 2U * count;
 }
 
@@ -118,28 +155,28 @@ static void compare(uint32_t case_index, uint32_t index, const char *what, const
     }
 }
 
-static void check_buffer(uint32_t case_index, uint32_t index, const buffer *b)
+static void check_guard(uint32_t case_index, uint32_t index, const char *what, const buffer *b, int32_t first,
+                        uint32_t bytes)
 {
-    static const char *const names[] = {"input", "state", "output", "scratch"};
-    const uint8_t *contents = b->memory + port_guard;
-    if (b->expected != NULL) {
-        compare(case_index, index, names[b->kind], contents, (const uint8_t *)b->expected, b->bytes);
-    }
-    for (uint32_t i = 0; i < port_guard; i++) {
-        if (b->memory[i] != GUARD_BYTE) {
-            report(case_index, index, "below", (int32_t)i - (int32_t)port_guard, GUARD_BYTE, b->memory[i]);
-            break;
-        }
-    }
-    for (uint32_t i = 0; i < port_guard; i++) {
-        if (contents[b->bytes + i] != GUARD_BYTE) {
-            report(case_index, index, "above", (int32_t)(b->bytes + i), GUARD_BYTE, contents[b->bytes + i]);
-            break;
+    for (int32_t i = first; i < first + (int32_t)bytes; i++) {
+        if (b->contents[i] != GUARD_BYTE) {
+            report(case_index, index, what, i, GUARD_BYTE, b->contents[i]);
+            return;
         }
     }
 }
 
-static void run_case(uint32_t case_index, uint64_t *ticks)
+static void check_buffer(uint32_t case_index, uint32_t index, const buffer *b)
+{
+    static const char *const names[] = {"input", "state", "output", "scratch"};
+    if (b->expected != NULL) {
+        compare(case_index, index, names[b->kind], b->contents, (const uint8_t *)b->expected, b->bytes);
+    }
+    check_guard(case_index, index, "below", b, -(int32_t)b->guard_below, b->guard_below);
+    check_guard(case_index, index, "above", b, (int32_t)b->bytes, b->guard_above);
+}
+
+static void run_case(uint32_t case_index, usage *total)
 {
     uint32_t size;
     port_read(&size, 1);
@@ -152,10 +189,10 @@ static void run_case(uint32_t case_index, uint64_t *ticks)
     const uint32_t call_count = words[1];
     const uint32_t *cursor = words + 2;
     for (uint32_t i = 0; i < buffer_count; i++) {
-        cursor = read_buffer(cursor, &buffers[i], case_index);
+        cursor = read_buffer(cursor, &buffers[i], case_index, i == case_index / 4U % buffer_count);
     }
     for (uint32_t i = 0; i < call_count; i++) {
-        cursor = run_call(cursor, case_index, ticks);
+        cursor = run_call(cursor, case_index, total);
     }
     for (uint32_t i = 0; i < buffer_count; i++) {
         check_buffer(case_index, i, &buffers[i]);
@@ -166,7 +203,7 @@ static void run_case(uint32_t case_index, uint64_t *ticks)
 int main(void)
 {
     uint32_t header[2];
-    uint64_t ticks = 0;
+    usage total = {0, 0};
     uint32_t i;
     port_read(header, 2);
     for (i = 0; i < header[1] && reports < MAX_REPORTS; i++) {
@@ -175,14 +212,16 @@ int main(void)
             port_print_number((int32_t)i);
             port_print("\n");
         }
-        run_case(i, &ticks);
+        run_case(i, &total);
     }
     port_print("DONE ");
     port_print_number((int32_t)i);
     port_print(" ");
-    port_print_number((int32_t)(ticks / 1000U));
+    port_print_number((int32_t)(total.ticks / 1000U));
     port_print(" ");
-    port_print_number((int32_t)(ticks % 1000U));
+    port_print_number((int32_t)(total.ticks % 1000U));
+    port_print(" ");
+    port_print_number((int32_t)total.stack_bytes);
     port_print("\n");
     return 0;
 }
