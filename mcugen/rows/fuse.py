@@ -75,13 +75,22 @@ class Fused:
     contracts: tuple[tuple[KernelCall, str], ...]
 
 
-def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Fused:
-    """The step that computes a run, at most ``unit`` rows of a tensor at a time.
+def layout_of(run: Run, unit: int, upwards: bool = False) -> Layout:
+    """Where the rows of a run are that is computed at most ``unit`` rows of a tensor at a time.
 
     upwards: from the last row to the first, for runs of one operator.
     """
     bands = band_order(run, unit)
-    layout = lay_out(run, bands[::-1] if upwards else bands)
+    return lay_out(run, bands[::-1] if upwards else bands)
+
+
+def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Fused:
+    """The step that computes a run, see `layout_of`."""
+    return fused_in(layout_of(run, unit, upwards), run, lowering)
+
+
+def fused_in(layout: Layout, run: Run, lowering: BandLowering) -> Fused:
+    """The step that computes a run whose rows are laid out."""
     _choose_by_middle(run, layout, lowering)
     builder = _Builder(run, lowering)
     for time, action in enumerate(layout.actions):

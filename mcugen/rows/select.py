@@ -8,17 +8,21 @@ then, until nothing helps. At the end every step is made as fast as it can be in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
 from mcugen.lowering import Costs, KernelCall, Program, Rules, Step, step_of
 from mcugen.lowering.choice import least_scratch
 from mcugen.memory import Problem, plan
 from mcugen.rows.effort import Effort
-from mcugen.rows.fuse import BandLowering, fused
+from mcugen.rows.fuse import BandLowering, fused_in, layout_of
 from mcugen.rows.order import Run, works_by_rows
+from mcugen.rows.windows import Layout, least_bytes
 
 ProblemOf = Callable[[Program], Problem]
+Score: TypeAlias = tuple[int, ...]
 
 SLOWEST = 2.5
 _BEAM = 2
@@ -69,7 +73,7 @@ class Division:
     changed: int = 0
 
     @property
-    def score(self) -> tuple[int, ...]:
+    def score(self) -> Score:
         """What the search makes smaller: the arena, then the needs of the steps that need most."""
         return (self.arena, *sorted(self.needs, reverse=True))
 
@@ -84,6 +88,42 @@ class Division:
         after = tuple(p for p in self.parts if p.start >= part.end)
         whole = (not before or before[-1].end == part.start) and (not after or after[0].start == part.end)
         return (*before, part, *after) if whole else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """A part put into a division, with what is known of the result so far.
+
+    needs: bytes that each step needs; of the new one a lower bound at first. exact: whether it is none any more.
+    division: the result, once it is planned.
+    """
+
+    before: Division
+    parts: tuple[Part, ...]
+    place: int
+    needs: tuple[int, ...]
+    calls: int = 0
+    exact: bool = False
+    division: Division | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a step needs as much as before, so that the arena cannot be smaller."""
+        limit = self.before.arena
+        return max(self.needs) >= limit and max(self.before.needs) >= limit
+
+    @property
+    def score(self) -> Score:
+        """That of the division; while it is not planned no more than that."""
+        if self.division is not None:
+            return self.division.score
+        arena = self.before.arena if self.stuck else max(self.needs)
+        return (arena, *sorted(self.needs, reverse=True))
+
+    @property
+    def mended(self) -> Score:
+        """First what the step changed needs, then the score."""
+        return (self.needs[self.place], *self.score)
 
 
 @dataclass(frozen=True)
@@ -109,14 +149,6 @@ def smallest(program: Program, setting: Setting) -> Program:
     return _Search(program, setting).run().program
 
 
-def _most_promising(found: Sequence[Division]) -> list[Division]:
-    """The best, and those that mend best what has just been changed: what is good for one step and small may come to
-    more in the end than what is good for many."""
-    best = sorted(found, key=lambda d: (d.score, len(d.program.calls)))
-    mended = sorted(found, key=lambda d: (d.needs[d.changed], d.score, len(d.program.calls)))
-    return list({d.parts: d for d in (*best[:_BEAM], *mended[:_BEAM])}.values())
-
-
 def _all_ways(start: int, end: int) -> Iterator[Part]:
     """All ways to compute some operators in one step."""
     alone = end - start == 1
@@ -134,8 +166,11 @@ class _Search:
     program: Program
     setting: Setting
     steps: dict[Part, Step] = field(default_factory=dict)
+    layouts: dict[Part, Layout] = field(default_factory=dict)
     efforts: dict[Part, float] = field(default_factory=dict)
-    needs: dict[tuple[Part, frozenset[str]], int] = field(default_factory=dict)
+    needs: dict[Part, int] = field(default_factory=dict)
+    least: dict[Part, int] = field(default_factory=dict)
+    divisions: dict[tuple[Part, ...], Division] = field(default_factory=dict)
     lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
     slowest: float = math.inf
@@ -156,8 +191,7 @@ class _Search:
         beam = [usual, *(d for d in mended if self._effort(d.parts) <= self.slowest)]
         best = min(beam, key=lambda d: d.score)
         while beam and best.arena > self.setting.enough:
-            found = {d.parts: d for division in beam for d in self._better(division)}
-            beam = _most_promising(list(found.values()))
+            beam = self._most_promising({c.parts: c for division in beam for c in self._changes(division)})
             best = min((best, *beam), key=lambda d: d.score)
         return self._faster(best)
 
@@ -168,26 +202,61 @@ class _Search:
         parts = list(usual.parts)
         upwards = False
         for k, part in enumerate(usual.parts):
-            needs = {way: self._needs_with(usual, way)[k] for way in self._ways(part) if way.alone}
+            needs = {way: self._need(way) for way in self._ways(part) if way.alone}
             ways = [way for way in needs if needs[way] == min(needs.values()) < usual.needs[k]]
             if ways:
                 parts[k] = next((way for way in ways if way.upwards == upwards), ways[0])
                 upwards = in_turn and not parts[k].upwards
         return self._division(tuple(parts))
 
-    def _needs_with(self, division: Division, part: Part) -> tuple[int, ...]:
-        parts = division.with_part(part)
-        assert parts is not None
-        return self._needs(parts, self._program(parts))
-
-    def _better(self, division: Division) -> Iterator[Division]:
-        """Changes of the step at which the arena is fullest that make it smaller."""
+    def _changes(self, division: Division) -> Iterator[_Change]:
+        """Changes of the steps at which the arena is fullest that may make it smaller."""
         for part in dict.fromkeys(way for full in division.fullest() for way in self._ways(full)):
             parts = division.with_part(part)
-            if parts is not None and parts != division.parts and self._effort(parts) <= self.slowest:
-                changed = self._division(parts, division, parts.index(part))
-                if changed.score < division.score:
-                    yield changed
+            if parts is not None and parts != division.parts:
+                place = parts.index(part)
+                needs = (
+                    *map(self._need, parts[:place]),
+                    self._least(part),
+                    *map(self._need, parts[place + 1 :]),
+                )
+                change = _Change(division, parts, place, needs)
+                if change.score < division.score:
+                    yield change
+
+    def _most_promising(self, changes: Mapping[tuple[Part, ...], _Change]) -> list[Division]:
+        """The best, and those that mend best what has just been changed: what is good for one step and small may come
+        to more in the end than what is good for many."""
+        best = self._first(changes.values(), lambda c: (c.score, c.calls))
+        mended = self._first(changes.values(), lambda c: (c.mended, c.calls))
+        return list({d.parts: d for d in (*best, *mended)}.values())
+
+    def _first(
+        self, changes: Iterable[_Change], rank: Callable[[_Change], tuple[Score, int]]
+    ) -> list[Division]:
+        """The best few. More about a change is only found out when it is the best by what is known."""
+        taken: list[Division] = []
+        queue = [(rank(change), k, change) for k, change in enumerate(changes)]
+        heapify(queue)
+        while queue and len(taken) < _BEAM:
+            _, k, change = heappop(queue)
+            if change.division is not None:
+                taken.append(change.division)
+                continue
+            change = self._known_better(change)
+            if self._effort(change.parts) <= self.slowest and change.score < change.before.score:
+                heappush(queue, (rank(change), k, change))
+        return taken
+
+    def _known_better(self, change: _Change) -> _Change:
+        """With the needs of the new step; if they are known, with the division."""
+        if change.exact:
+            division = self._division(change.parts, change.before, change.place)
+            return replace(change, division=division, calls=len(division.program.calls))
+        part = change.parts[change.place]
+        needs = (*change.needs[: change.place], self._need(part), *change.needs[change.place + 1 :])
+        calls = sum(len(self._step(p).calls) for p in change.parts)
+        return replace(change, needs=needs, exact=True, calls=calls)
 
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
@@ -215,10 +284,11 @@ class _Search:
             for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
-                found = self._division(parts, best)
-                if max(found.needs) <= limit and found.arena <= limit:
-                    best = found
-                    break
+                if self._least(way) <= limit and self._need(way) <= limit:
+                    found = self._division(parts, best)
+                    if max(found.needs) <= limit and found.arena <= limit:
+                        best = found
+                        break
         return best
 
     # Memory
@@ -226,33 +296,52 @@ class _Search:
     def _division(
         self, parts: tuple[Part, ...], before: Division | None = None, changed: int = 0
     ) -> Division:
+        needs = tuple(map(self._need, parts))
         program = self._program(parts)
-        needs = self._needs(parts, program)
         if before is not None and max(needs) >= before.arena and max(before.needs) >= before.arena:
             return Division(parts, program, needs, before.arena, (), changed)
+        if parts not in self.divisions:
+            arena, ends = self._planned(program)
+            self.divisions[parts] = Division(parts, program, needs, arena, ends)
+        return replace(self.divisions[parts], changed=changed)
+
+    def _planned(self, program: Program) -> tuple[int, tuple[int, ...]]:
+        """Bytes of the arena, and per step the end of the memory in use."""
         problem = self.setting.problem_of(program)
         found = plan(problem, seconds=_SECONDS)
-        ends = [
-            max(
-                (found.offsets[b.name] + b.size for b in problem.buffers if b.lower <= t < b.upper), default=0
-            )
-            for t in range(len(parts))
-        ]
-        return Division(parts, program, needs, found.peak, tuple(ends), changed)
+        ends = [0] * len(program.steps)
+        for b in problem.buffers:
+            for t in range(b.lower, min(b.upper, len(ends))):
+                ends[t] = max(ends[t], found.offsets[b.name] + b.size)
+        return found.peak, tuple(ends)
 
-    def _needs(self, parts: tuple[Part, ...], program: Program) -> tuple[int, ...]:
-        problem = self.setting.problem_of(program)
-        return tuple(self._need(part, t, problem) for t, part in enumerate(parts))
-
-    def _need(self, part: Part, t: int, problem: Problem) -> int:
+    def _need(self, part: Part) -> int:
         """Bytes for a step alone, with what lives on beside it."""
-        live = {b.name: b for b in problem.buffers if b.lower <= t < b.upper}
-        key = (part, frozenset(live))
-        if key not in self.needs:
+        if part not in self.needs:
+            program = self._alone(part)
+            t = program.steps.index(self._step(part))
+            problem = self.setting.problem_of(program)
+            live = {b.name: b for b in problem.buffers if b.lower <= t < b.upper}
             pairs = tuple(o for o in problem.overlaps if o.a in live and o.b in live)
             alone = Problem(tuple(replace(b, lower=0, upper=1) for b in live.values()), pairs)
-            self.needs[key] = plan(alone, seconds=_SECONDS_ALONE).peak
-        return self.needs[key]
+            self.needs[part] = plan(alone, seconds=_SECONDS_ALONE).peak
+        return self.needs[part]
+
+    def _alone(self, part: Part) -> Program:
+        """The step of a part, with all operators before and after it as steps without kernels."""
+        ops = self.program.graph.ops
+        before, after = ops[: part.start], ops[part.end :]
+        around = (Step(before, ()), self._step(part), Step(after, ()))
+        return replace(self.program, steps=tuple(step for step in around if step.ops))
+
+    def _least(self, part: Part) -> int:
+        """What a part needs at least, which is found without choosing kernels; 0 for an operator at once."""
+        if not part.unit:
+            return 0
+        layout = replace(part, thrift=0)
+        if layout not in self.least:
+            self.least[layout] = least_bytes(self._layout(part))
+        return self.least[layout]
 
     # Steps
 
@@ -268,7 +357,7 @@ class _Search:
     def _made(self, part: Part) -> tuple[Step, Sequence[tuple[KernelCall, str]]]:
         """The step, and its calls in contract form with their C functions."""
         if part.unit:
-            made = fused(self._run_of(part), part.unit, self.lowerings[part.thrift], part.upwards)
+            made = fused_in(self._layout(part), self._run_of(part), self.lowerings[part.thrift])
             return made.step, made.contracts
         step = self.program.steps[part.start]
         contracts = step.ops[0].lower(self.program.graph.tensors)
@@ -276,6 +365,13 @@ class _Search:
             choices = [least_scratch(call, self.setting.rules, part.thrift > 1) for call in contracts]
             step = step_of(step.ops[0], contracts, choices)
         return step, list(zip(contracts, (call.function for call in step.calls), strict=True))
+
+    def _layout(self, part: Part) -> Layout:
+        """Which kernels are taken does not matter to it."""
+        key = replace(part, thrift=0)
+        if key not in self.layouts:
+            self.layouts[key] = layout_of(self._run_of(part), part.unit, part.upwards)
+        return self.layouts[key]
 
     def _effort(self, parts: Sequence[Part]) -> float:
         """Instructions of a division, of what is known."""
