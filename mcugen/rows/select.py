@@ -149,6 +149,33 @@ def smallest(program: Program, setting: Setting) -> Program:
     return _Search(program, setting).run().program
 
 
+@dataclass(frozen=True)
+class TradeOff:
+    """A program with the bytes of its arena and the instructions that it takes, of what is known.
+
+    fullest: the step that needs most memory for itself; need: how many bytes.
+    """
+
+    program: Program
+    arena: int
+    effort: float
+    fullest: int
+    need: int
+
+
+def trade_offs(program: Program, setting: Setting) -> list[TradeOff]:
+    """All divisions found than which none is both smaller and faster, the smallest first.
+
+    They do not depend on ``setting.enough``, so that of those that fit a limit the fastest is never slower than for a
+    lower limit.
+    """
+    search = _Search(program, replace(setting, enough=0))
+    return [
+        TradeOff(d.program, d.arena, search.effort(d.parts), d.needs.index(max(d.needs)), max(d.needs))
+        for d in search.best_of_all_sizes()
+    ]
+
+
 def _all_ways(start: int, end: int) -> Iterator[Part]:
     """All ways to compute some operators in one step."""
     alone = end - start == 1
@@ -184,16 +211,35 @@ class _Search:
 
     def run(self) -> Division:
         usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
-        self.slowest = SLOWEST * self._effort(usual.parts)
+        self.slowest = SLOWEST * self.effort(usual.parts)
         if usual.arena <= self.setting.enough:
             return usual
         mended = [self._all_mended(usual, in_turn) for in_turn in (False, True)]
-        beam = [usual, *(d for d in mended if self._effort(d.parts) <= self.slowest)]
+        beam = [usual, *(d for d in mended if self.effort(d.parts) <= self.slowest)]
         best = min(beam, key=lambda d: d.score)
         while beam and best.arena > self.setting.enough:
             beam = self._most_promising({c.parts: c for division in beam for c in self._changes(division)})
             best = min((best, *beam), key=lambda d: d.score)
-        return self._faster(best)
+        return self._faster(best, max(best.arena, self.setting.enough))
+
+    def best_of_all_sizes(self) -> list[Division]:
+        """The divisions than which none found is smaller and faster, the smallest first."""
+        self.run()
+        found = self._not_beaten()
+        for division, larger in zip(found, (*found[1:], None), strict=True):
+            self._faster(division, division.arena)
+            if larger is not None:
+                self._faster(division, larger.arena - 1)
+        return self._not_beaten()
+
+    def _not_beaten(self) -> list[Division]:
+        least = math.inf
+        found = []
+        for division in sorted(self.divisions.values(), key=lambda d: (d.arena, self.effort(d.parts))):
+            if self.effort(division.parts) < least:
+                least = self.effort(division.parts)
+                found.append(division)
+        return found
 
     # Changes
 
@@ -244,7 +290,7 @@ class _Search:
                 taken.append(change.division)
                 continue
             change = self._known_better(change)
-            if self._effort(change.parts) <= self.slowest and change.score < change.before.score:
+            if self.effort(change.parts) <= self.slowest and change.score < change.before.score:
                 heappush(queue, (rank(change), k, change))
         return taken
 
@@ -273,14 +319,13 @@ class _Search:
             if end - start == 1:
                 yield Part(start, end, 1, thrift, upwards=True)
 
-    def _faster(self, best: Division) -> Division:
-        """Every step in the fastest way that takes no more memory."""
-        limit = max(best.arena, self.setting.enough)
+    def _faster(self, best: Division, limit: int) -> Division:
+        """Every step in the fastest way with which the arena stays within the limit."""
         for part in best.parts:
-            self._effort([part])
+            self.effort([part])
             by_rows = all(self.by_rows[part.start : part.end])
             ways = [way for way in _all_ways(part.start, part.end) if by_rows or not way.unit]
-            ways = [way for way in ways if self._effort([way]) < self.efforts[part]]
+            ways = [way for way in ways if self.effort([way]) < self.efforts[part]]
             for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
@@ -373,7 +418,7 @@ class _Search:
             self.layouts[key] = layout_of(self._run_of(part), part.unit, part.upwards)
         return self.layouts[key]
 
-    def _effort(self, parts: Sequence[Part]) -> float:
+    def effort(self, parts: Sequence[Part]) -> float:
         """Instructions of a division, of what is known."""
         for part in parts:
             self._step(part)
