@@ -157,8 +157,9 @@ def _smallest_by_rows(
 ) -> Planned:
     """What takes the least memory when operators are computed row by row too."""
     progress("computing row by row what needs most memory")
-    by_rows = smallest(usual.program, _setting(usual.program.graph, board, options))
-    return _smallest_plan([usual.program, by_rows], options)
+    setting = _setting(usual.program.graph, board, options)
+    by_rows = smallest(trade_offs(usual.program, setting), effort_of(usual.program, setting.effort))
+    return _smallest_plan([usual.program, by_rows.program], options)
 
 
 def _within(

@@ -2,7 +2,8 @@
 
 The search looks at the step at which the arena is fullest. It tries every run of operators around it, and the
 kernels that take less working memory, keeps what makes the arena smallest, and goes on with the step that is fullest
-then, until nothing helps. At the end every step is made as fast as it can be in that arena.
+then, until nothing helps. It also tries every operator in the fastest way within a limit, for several limits. At the
+end every step of the divisions that are left is made as fast as it can be in their arenas.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ ProblemOf = Callable[[Program], Problem]
 Score: TypeAlias = tuple[int, ...]
 
 SLOWEST = 2.5
+"""How many times the usual instructions a division may take to be looked at."""
+WORTH = 1.5
+"""How many times the usual instructions the smallest arena may cost when no number of bytes was asked for."""
 _BEAM = 2
 _SECONDS = 0.1
 _SECONDS_ALONE = 0.02
 _LONGEST_RUN = 12
 _UNITS = (8, 4, 2, 1)
-_THRIFTS = (0, 1, 2)
+_LIMITS = 6
 
 
 @dataclass(frozen=True)
@@ -131,22 +135,12 @@ class Setting:
     """What the search depends on besides the program.
 
     costs: see `lower`. problem_of: the planning problem of a program. effort: instructions of a call.
-    enough: bytes of an arena that need not be smaller.
     """
 
     rules: Rules
     costs: Costs | None
     problem_of: ProblemOf
     effort: Effort
-    enough: int = 0
-
-
-def smallest(program: Program, setting: Setting) -> Program:
-    """The program in the division found that needs the least memory, or in a fast one that needs little enough.
-
-    Divisions that take more than SLOWEST times the program's instructions are not considered.
-    """
-    return _Search(program, setting).run().program
 
 
 @dataclass(frozen=True)
@@ -164,28 +158,20 @@ class TradeOff:
 
 
 def trade_offs(program: Program, setting: Setting) -> list[TradeOff]:
-    """All divisions found than which none is both smaller and faster, the smallest first.
+    """The divisions found than which none is both smaller and faster, the smallest first.
 
-    They do not depend on ``setting.enough``, so that of those that fit a limit the fastest is never slower than for a
-    lower limit.
+    None takes more than SLOWEST times the program's instructions.
     """
-    search = _Search(program, replace(setting, enough=0))
+    search = _Search(program, setting)
     return [
         TradeOff(d.program, d.arena, search.effort(d.parts), d.needs.index(max(d.needs)), max(d.needs))
-        for d in search.best_of_all_sizes()
+        for d in search.run()
     ]
 
 
-def _all_ways(start: int, end: int) -> Iterator[Part]:
-    """All ways to compute some operators in one step."""
-    alone = end - start == 1
-    for thrift in _THRIFTS:
-        if alone:
-            yield Part(start, end, 0, thrift)
-        for unit in _UNITS:
-            yield Part(start, end, unit, thrift)
-            if alone:
-                yield Part(start, end, unit, thrift, upwards=True)
+def smallest(found: Sequence[TradeOff], usual: float) -> TradeOff:
+    """The smallest of a program's trade-offs that is worth it. usual: instructions of the program itself."""
+    return next((way for way in found if way.effort <= WORTH * usual), found[-1])
 
 
 @dataclass
@@ -200,31 +186,25 @@ class _Search:
     divisions: dict[tuple[Part, ...], Division] = field(default_factory=dict)
     lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
+    thrifts: tuple[int, ...] = (0, 1)
     slowest: float = math.inf
 
     def __post_init__(self) -> None:
         graph = self.program.graph
+        if self.setting.rules.instruction_class == "mve":
+            self.thrifts = (0, 1, 2)
         self.lowerings = [
-            BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in _THRIFTS
+            BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in self.thrifts
         ]
         self.by_rows = [works_by_rows(op, graph.tensors) for op in graph.ops]
 
-    def run(self) -> Division:
+    def run(self) -> list[Division]:
+        """The divisions than which none found is smaller and faster, the smallest first."""
         usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
         self.slowest = SLOWEST * self.effort(usual.parts)
-        if usual.arena <= self.setting.enough:
-            return usual
-        mended = [self._all_mended(usual, in_turn) for in_turn in (False, True)]
-        beam = [usual, *(d for d in mended if self.effort(d.parts) <= self.slowest)]
-        best = min(beam, key=lambda d: d.score)
-        while beam and best.arena > self.setting.enough:
+        beam = [usual, *(d for d in self._mended(usual) if self.effort(d.parts) <= self.slowest)]
+        while beam:
             beam = self._most_promising({c.parts: c for division in beam for c in self._changes(division)})
-            best = min((best, *beam), key=lambda d: d.score)
-        return self._faster(best, max(best.arena, self.setting.enough))
-
-    def best_of_all_sizes(self) -> list[Division]:
-        """The divisions than which none found is smaller and faster, the smallest first."""
-        self.run()
         found = self._not_beaten()
         for division, larger in zip(found, (*found[1:], None), strict=True):
             self._faster(division, division.arena)
@@ -233,7 +213,7 @@ class _Search:
         return self._not_beaten()
 
     def _not_beaten(self) -> list[Division]:
-        least = math.inf
+        least = self.slowest
         found = []
         for division in sorted(self.divisions.values(), key=lambda d: (d.arena, self.effort(d.parts))):
             if self.effort(division.parts) < least:
@@ -243,17 +223,37 @@ class _Search:
 
     # Changes
 
-    def _all_mended(self, usual: Division, in_turn: bool) -> Division:
-        """Every operator in the way that needs least for itself. in_turn: upwards after downwards, and so on."""
-        parts = list(usual.parts)
+    def _mended(self, usual: Division) -> Iterator[Division]:
+        """Every operator that needs more than a limit in the fastest way that does not, for several limits.
+
+        All downwards, or upwards after downwards, where that is as good.
+        """
+        ways: dict[Part, list[Part]] = {}
+        lowest = 0
+        for part, need in sorted(zip(usual.parts, usual.needs, strict=True), key=lambda entry: -entry[1]):
+            if need > lowest:
+                ways[part] = list(self._ways_of(part))
+                lowest = max(lowest, min(map(self._need, ways[part])))
+        needs = sorted({self._need(way) for found in ways.values() for way in found})
+        limits = [need for need in needs if lowest <= need < usual.arena]
+        for limit in limits[:: max(1, len(limits) // _LIMITS)]:
+            for in_turn in (False, True):
+                yield self._division(self._within(limit, usual, ways, in_turn))
+
+    def _within(
+        self, limit: int, usual: Division, ways: Mapping[Part, Sequence[Part]], in_turn: bool
+    ) -> tuple[Part, ...]:
+        parts = []
         upwards = False
-        for k, part in enumerate(usual.parts):
-            needs = {way: self._need(way) for way in self._ways(part) if way.alone}
-            ways = [way for way in needs if needs[way] == min(needs.values()) < usual.needs[k]]
-            if ways:
-                parts[k] = next((way for way in ways if way.upwards == upwards), ways[0])
-                upwards = in_turn and not parts[k].upwards
-        return self._division(tuple(parts))
+        for part, need in zip(usual.parts, usual.needs, strict=True):
+            if need > limit:
+                fitting = [way for way in ways[part] if self._need(way) <= limit]
+                best = min(fitting, key=lambda way: (self.effort([way]), way.upwards != upwards))
+                upwards = in_turn and not best.upwards
+                parts.append(best)
+            else:
+                parts.append(part)
+        return tuple(parts)
 
     def _changes(self, division: Division) -> Iterator[_Change]:
         """Changes of the steps at which the arena is fullest that may make it smaller."""
@@ -307,14 +307,14 @@ class _Search:
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
         if full.alone:
-            yield from (Part(full.start, full.end, thrift=thrift) for thrift in _THRIFTS[1:])
+            yield from (Part(full.start, full.end, thrift=thrift) for thrift in self.thrifts[1:])
         for start in range(max(0, full.end - _LONGEST_RUN), full.start + 1):
             for end in range(full.end, min(len(self.by_rows), start + _LONGEST_RUN) + 1):
                 if all(self.by_rows[start:end]):
                     yield from self._runs(start, end)
 
     def _runs(self, start: int, end: int) -> Iterator[Part]:
-        for thrift in _THRIFTS:
+        for thrift in self.thrifts:
             yield Part(start, end, 1, thrift)
             if end - start == 1:
                 yield Part(start, end, 1, thrift, upwards=True)
@@ -323,9 +323,7 @@ class _Search:
         """Every step in the fastest way with which the arena stays within the limit."""
         for part in best.parts:
             self.effort([part])
-            by_rows = all(self.by_rows[part.start : part.end])
-            ways = [way for way in _all_ways(part.start, part.end) if by_rows or not way.unit]
-            ways = [way for way in ways if self.effort([way]) < self.efforts[part]]
+            ways = [way for way in self._ways_of(part) if self.effort([way]) < self.efforts[part]]
             for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
@@ -335,6 +333,17 @@ class _Search:
                         best = found
                         break
         return best
+
+    def _ways_of(self, part: Part) -> Iterator[Part]:
+        """All ways to compute the operators of a part in one step."""
+        by_rows = all(self.by_rows[part.start : part.end])
+        for thrift in self.thrifts:
+            if part.alone:
+                yield Part(part.start, part.end, 0, thrift)
+            for unit in _UNITS if by_rows else ():
+                yield Part(part.start, part.end, unit, thrift)
+                if part.alone:
+                    yield Part(part.start, part.end, unit, thrift, upwards=True)
 
     # Memory
 
