@@ -111,7 +111,7 @@ def bench(job: BenchJob) -> BenchResult:
         board=board.name,
         core=board.core,
         kernels=job.options.kernels,
-        optimize=job.options.optimize,
+        optimize=compiled.program.optimize,
         instructions=plain.instructions,
         arena_bytes=compiled.memory.arena_bytes,
         scratch_bytes=compiled.memory.scratch_bytes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -13,17 +13,18 @@ from mcugen.cmsis_nn_source import find_cmsis_nn
 from mcugen.compiled import Compiled
 from mcugen.emit.c_format import identifier
 from mcugen.errors import DoesNotFitError, InputError, McugenError, ToolError
+from mcugen.fit import Planned, buffer_lines, by_rows_within, fastest_within, trade_note
 from mcugen.frontends import Format
 from mcugen.ir import DType, Graph, Op, Shape
 from mcugen.lowering import Costs, Kernels, Optimize, Program, Rules, Step, lower
 from mcugen.lowering.costs import table_costs
-from mcugen.memory.liveness import MemoryPlan, external_tensors, memory_problem, plan_memory
+from mcugen.memory.liveness import external_tensors, memory_problem, plan_memory
 from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.regions import AUTO, SINGLE, banks_of
-from mcugen.rows.effort import effort_on
-from mcugen.rows.select import Setting, smallest
+from mcugen.rows.effort import effort_of, effort_on
+from mcugen.rows.select import Setting, smallest, trade_offs
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -41,13 +42,18 @@ class CompileOptions:
     overlap: outputs may share memory with inputs that are not needed any more.
     regions: the memories that activations may lie in, see `regions.banks_of`.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
-    optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
+    optimize: size, speed or what lies between.
+    max_ram: bytes that the arena may take; the fastest program that fits is looked for. any_level: among the kernels
+        of all levels, not only those of ``optimize``.
+    tune: measure the kernels of every layer and take the best.
     cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
     disabled: names of passes to leave out. argmax: only the position of the largest output is asked for.
     """
 
     kernels: Kernels = "native"
     optimize: Optimize = "balanced"
+    max_ram: int | None = None
+    any_level: bool = False
     tune: bool = False
     cmsis_nn: str | None = None
     disabled: frozenset[str] = frozenset()
@@ -84,7 +90,7 @@ def compile_model(path: Path, board: Board, options: CompileOptions, progress: P
     Raises the errors of each stage; DoesNotFitError when the arena is larger than the board's memory for it.
     """
     compiled = compile_for(load_quantized(path, options, progress), path.name, board, options, progress)
-    check_arena(compiled)
+    check_arena(compiled, options)
     return compiled
 
 
@@ -117,38 +123,98 @@ def _located(where: str, path: Path) -> str:
 def compile_for(
     quantized: Quantized, source: str, board: Board, options: CompileOptions, progress: Progress = silent
 ) -> Compiled:
-    """Orders, lowers and plans an integer graph for a board; does not check that it fits."""
-    progress(f"choosing kernels for {board.core}")
-    rules = kernel_rules(board, options)
-    costs = known_costs(quantized.graph, board, rules, options, progress)
-    progress("ordering the operators")
-    forms = _forms(quantized.graph, options)
-    programs = [lower(form.graph, rules, costs) for form in forms]
-    progress("planning memory")
-    program, memory = _smallest_plan(programs, options)
-    savings = next(form.savings for form in forms if form.graph is program.graph)
-    if options.optimize == "ram":
-        progress("computing row by row what needs most memory")
-        outside = () if options.io_in_arena else external_tensors(program.graph)
-        setting = Setting(
-            rules, costs, lambda p: memory_problem(p, outside, options.overlap), effort_on(board.twin().core)
-        )
-        by_rows = smallest(program, setting)
-        program, memory = _smallest_plan([program, by_rows], options)
+    """Orders, lowers and plans an integer graph for a board; does not check that it fits the board.
+
+    Raises DoesNotFitError when it cannot be made to fit ``options.max_ram``.
+    """
+    notes = choice_notes(kernel_rules(board, options))
+    try:
+        if options.max_ram is not None:
+            planned, note = _within(options.max_ram, quantized.graph, board, options, progress)
+            notes = (*notes, note)
+        else:
+            planned = _planned(quantized.graph, board, options, progress)
+    except DoesNotFitError as error:
+        error.where = error.where or source
+        raise
+    if options.optimize == "ram" and options.max_ram is None:
+        planned = _smallest_by_rows(planned, board, options, progress)
     if (banks := banks_of(board, options.regions)) is not None:
         progress("spreading buffers over memories")
-        memory = plan_memory(program, options.io_in_arena, options.overlap, banks)
-    name = identifier(options.name or Path(source).stem)
-    notes = (*quantized.notes, *choice_notes(rules))
+        memory = plan_memory(planned.program, options.io_in_arena, options.overlap, banks)
+        planned = replace(planned, memory=memory)
     return Compiled(
-        name, source, quantized.model, board, program, memory, notes, (*quantized.savings, *savings)
+        identifier(options.name or Path(source).stem), source, quantized.model, board, planned.program,
+        planned.memory, (*quantized.notes, *notes), (*quantized.savings, *planned.savings),
+    )  # fmt: skip
+
+
+def _planned(graph: Graph, board: Board, options: CompileOptions, progress: Progress) -> Planned:
+    """Every operator at once, with the kernels of the level asked for."""
+    progress(f"choosing kernels for {board.core}")
+    rules = kernel_rules(board, options)
+    costs = known_costs(graph, board, rules, options, progress)
+    progress("ordering the operators")
+    forms = _forms(graph, options)
+    programs = [lower(form.graph, rules, costs) for form in forms]
+    progress("planning memory")
+    planned = _smallest_plan(programs, options)
+    savings = next(form.savings for form in forms if form.graph is planned.program.graph)
+    return replace(planned, savings=savings)
+
+
+def _smallest_by_rows(
+    usual: Planned, board: Board, options: CompileOptions, progress: Progress = silent
+) -> Planned:
+    """What takes the least memory when operators are computed row by row too."""
+    progress("computing row by row what needs most memory")
+    setting = _setting(usual.program.graph, board, options)
+    by_rows = smallest(trade_offs(usual.program, setting), effort_of(usual.program, setting.effort))
+    return replace(_smallest_plan([usual.program, by_rows.program], options), savings=usual.savings)
+
+
+def _within(
+    limit: int, graph: Graph, board: Board, options: CompileOptions, progress: Progress
+) -> tuple[Planned, str]:
+    """The fastest program found whose arena is within the limit, and what that takes. Raises DoesNotFitError."""
+    effort = effort_on(board.twin().core)
+    found = []
+    for level in _levels(options):
+        planned = _planned(graph, board, replace(options, optimize=level), progress)
+        found.append(replace(planned, effort=effort_of(planned.program, effort)))
+    taken = fastest_within(limit, found)
+    if taken is None:
+        if options.any_level:
+            options = replace(options, optimize="ram")
+        usual = _planned(graph, board, options, progress)
+        progress("computing row by row what needs most memory")
+        ways = trade_offs(usual.program, _setting(usual.program.graph, board, options))
+        taken = by_rows_within(limit, ways, lambda p: _smallest_plan([p], options).memory)
+        taken = replace(taken, savings=usual.savings)
+    return taken, trade_note(limit, taken, found[-1])
+
+
+def _levels(options: CompileOptions) -> tuple[Optimize, ...]:
+    """Those of which the kernels are tried with whole operators; the last is what others are compared to."""
+    return ("speed", "balanced") if options.any_level else (options.optimize,)
+
+
+def _setting(graph: Graph, board: Board, options: CompileOptions) -> Setting:
+    """What a search by rows goes by."""
+    rules = kernel_rules(board, options)
+    outside = () if options.io_in_arena else external_tensors(graph)
+    return Setting(
+        rules,
+        known_costs(graph, board, rules, options),
+        lambda program: memory_problem(program, outside, options.overlap),
+        effort_on(board.twin().core),
     )
 
 
-def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tuple[Program, MemoryPlan]:
-    """The program with the smallest arena, the first of equals, and its plan."""
+def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> Planned:
+    """The program with the smallest arena, the first of equals."""
     plans = [plan_memory(program, options.io_in_arena, options.overlap) for program in programs]
-    return min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
+    return min(map(Planned, programs, plans), key=lambda planned: planned.arena_bytes)
 
 
 def _forms(graph: Graph, options: CompileOptions) -> list[passes.PassResult]:
@@ -290,19 +356,17 @@ def _has_quantization(graph: Graph) -> bool:
     return any(op.kind in ("Quantize", "Dequantize") for op in graph.ops)
 
 
-def check_arena(compiled: Compiled) -> None:
+def check_arena(compiled: Compiled, options: CompileOptions) -> None:
     """Raises DoesNotFitError, naming the largest tensors at the peak, when the arena exceeds the board's memory."""
     board, memory = compiled.board, compiled.memory
     if memory.spread is not None or memory.arena_bytes <= board.arena_bytes:
         return
-    hint = "choose a board with more RAM (mcugen boards), or a smaller model or input"
-    if _fits_spread_out(compiled):
-        hint = f"it fits over several memories of the board: --regions {AUTO}"
     raise DoesNotFitError(
         f"the arena needs {memory.arena_bytes:,} bytes, {board.title} has {board.arena_bytes:,} for it; "
-        f"at the peak, in {_peak_text(compiled)}, these are live:\n" + "\n".join(peak_lines(compiled)),
+        f"at the peak, in {_peak_text(compiled)}, these are live:\n"
+        + "\n".join(buffer_lines(compiled.program, memory, memory.peak_step)),
         where=compiled.source,
-        hint=hint,
+        hint=_hint(compiled, options),
     )
 
 
@@ -323,10 +387,24 @@ def _peak_text(compiled: Compiled) -> str:
     return steps[compiled.memory.peak_step].title if steps else "the start"
 
 
-def peak_lines(compiled: Compiled, count: int = 5) -> list[str]:
-    """The largest buffers live at the peak, as text."""
-    memory, tensors = compiled.memory, compiled.graph.tensors
-    return [
-        f"  {b.size:>9,} bytes  {tensors[b.name] if b.name in tensors else b.name}"
-        for b in memory.live_at(memory.peak_step)[:count]
-    ]
+def _hint(compiled: Compiled, options: CompileOptions) -> str:
+    """What would help a model that does not fit."""
+    spread = (
+        f"spread over the board's memories it fits: --regions {AUTO}; " if _fits_spread_out(compiled) else ""
+    )
+    by_rows = _hint_by_rows(compiled, options)
+    return f"{spread}{by_rows}choose a board with more RAM (mcugen boards), or a smaller model or input"
+
+
+def _hint_by_rows(compiled: Compiled, options: CompileOptions) -> str:
+    """What computing row by row would do, if it was not asked for."""
+    if options.optimize == "ram" or options.max_ram is not None:
+        return ""
+    board, options = compiled.board, replace(options, optimize="ram", tune=False)
+    needed = _smallest_by_rows(_planned(compiled.graph, board, options, silent), board, options).arena_bytes
+    if needed > board.arena_bytes:
+        return f"computed row by row (--optimize ram) it would still need {needed:,} bytes; "
+    return (
+        f"computed row by row the arena needs {needed:,} bytes: --optimize ram, or --max-ram {board.arena_bytes} for "
+        "the fastest that fits; or "
+    )

@@ -169,7 +169,7 @@ def _expected(program: Program, core: str) -> int | None:
         return None
     total = 0.0
     for step in program.steps:
-        if len(step.ops) > 1:
+        if step.accesses is not None:
             return None
         for contract, call in zip(step.ops[0].lower(program.graph.tensors), step.calls, strict=True):
             if call.function not in table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Optional
 
@@ -44,10 +45,11 @@ def bench(
     screen: Screen,
 ) -> None:
     """Measure instructions, arena, code, weights and stack in the emulator."""
+    levels: Sequence[str | None] = optimize or [flags.optimize]
     every = [
         replace(flags, kernels=kind, optimize=level).options()
         for kind in kernels or [flags.kernels]
-        for level in optimize or [flags.optimize]
+        for level in levels
     ]
     work = [
         benching.BenchJob(file, name, options, options.cmsis_nn, cycles=cycles)

@@ -60,7 +60,7 @@ def plan(
         screen.show(plans.copies_table(view))
     screen.give(plans.plan_data(view))
     try:
-        check_arena(compiled)
+        check_arena(compiled, options)
     except DoesNotFitError as error:
         # After the plan, which is what shows why.
         screen.error(error)

@@ -6,6 +6,7 @@ A new option of compilation is a field of `CompileFlags` and a line in its ``opt
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 from mcugen.compile import CompileOptions
 from mcugen.errors import InputError
+from mcugen.fit import OPTION
 from mcugen.ir import Shape
 from mcugen.lowering.variant import LEVELS
 from mcugen.passes import rewrite_names
@@ -38,6 +40,7 @@ JobsOpt = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at 
 MarkdownOpt = Annotated[Optional[Path], typer.Option(help="Write the table as Markdown.")]
 
 DEFAULT_BOARD = "nrf52"
+DEFAULT_LEVEL = "balanced"
 DEFAULT_JOBS = os.cpu_count() or 1
 
 
@@ -53,8 +56,22 @@ class CompileFlags:
     ] = None
     kernels: Annotated[str, typer.Option(help="native, cmsis-nn or auto.")] = "native"
     optimize: Annotated[
-        str, typer.Option("--optimize", help="ram, size, balanced or speed: what to save or to spend.")
-    ] = "balanced"
+        Optional[str],
+        typer.Option(
+            "--optimize",
+            help="ram, size, balanced (default) or speed: what to save or to spend.",
+            show_default=False,
+        ),
+    ] = None
+    max_ram: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="BYTES",
+            help="The fastest code whose arena (all RAM of the model but the stack) fits, e.g. 20000, 20K or 0x5000; "
+            "with the kernels of --optimize if that is given.",
+            show_default=False,
+        ),
+    ] = None
     tune: Annotated[
         bool,
         typer.Option("--tune", help="Measure the kernels of every layer in the emulator and take the best."),
@@ -97,7 +114,9 @@ class CompileFlags:
         """The same in the compiler's terms. Raises InputError for a value that an option does not have."""
         return CompileOptions(
             kernels=choice("--kernels", self.kernels, ("native", "cmsis-nn", "auto")),
-            optimize=choice("--optimize", self.optimize, LEVELS),
+            optimize=choice("--optimize", self.optimize or DEFAULT_LEVEL, LEVELS),
+            max_ram=None if self.max_ram is None else byte_count(OPTION, self.max_ram),
+            any_level=self.optimize is None,
             tune=self.tune,
             cmsis_nn=self.cmsis_nn,
             disabled=frozenset(
@@ -119,6 +138,17 @@ def choice(option: str, value: str, allowed: Sequence[str]) -> Any:
     if value not in allowed:
         raise InputError(f"'{value}' is not one of {', '.join(allowed)}", where=option)
     return value
+
+
+def byte_count(option: str, value: str) -> int:
+    """A number of bytes above 0: decimal, hexadecimal with 0x, K for 1024 or M for 1024 K. Raises InputError."""
+    found = re.fullmatch(r"(0[xX][0-9a-fA-F]+|[0-9]+)([kKmM]?)", value.strip())
+    count = int(found[1], 0 if found[1][:2] in ("0x", "0X") else 10) if found else 0
+    if found is None or count == 0:
+        raise InputError(
+            f"'{value}' is not a number of bytes above 0", where=option, hint="for example 20000 or 20K"
+        )
+    return count * {"": 1, "k": 1 << 10, "m": 1 << 20}[found[2].lower()]
 
 
 def shapes(values: Sequence[str] | None) -> dict[str, Shape]:

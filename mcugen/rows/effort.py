@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from mcugen.lowering import KernelCall
+from mcugen.lowering import KernelCall, Program
 from mcugen.lowering.costs import load_table
 
 Effort: TypeAlias = Callable[[KernelCall, str], float]
@@ -23,3 +23,14 @@ def effort_on(core: str) -> Effort:
         return model.instructions(call) if model else 0.0
 
     return effort
+
+
+def effort_of(program: Program, effort: Effort) -> float:
+    """The instructions of a program of which every step is one operator, of what is known."""
+    return sum(effort(call, function) for call, function in _contracts(program))
+
+
+def _contracts(program: Program) -> Iterator[tuple[KernelCall, str]]:
+    for step in program.steps:
+        contracts = step.ops[0].lower(program.graph.tensors)
+        yield from zip(contracts, (call.function for call in step.calls), strict=True)

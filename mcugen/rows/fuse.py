@@ -27,8 +27,13 @@ class BandLowering:
     rules: Rules
     costs: Costs | None = None
     thrift: int = 0
-    prepared: dict[_Key, tuple[Step, Sequence[KernelCall]]] = field(default_factory=dict)
+    wanted: dict[_Key, tuple[Sequence[KernelCall], Sequence[Choice]]] = field(default_factory=dict)
+    prepared: dict[tuple[_Key, tuple[tuple[str, int], ...]], Step] = field(default_factory=dict)
     taken: dict[str, dict[str, Variant]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begins a run: which kernels others took does not matter to it."""
+        self.taken = {}
 
     def step(self, op: Op, inputs: Mapping[str, range], rows: range) -> tuple[Step, Sequence[KernelCall]]:
         """The operator's step for some rows of its output, which it makes of those rows of its inputs.
@@ -39,20 +44,28 @@ class BandLowering:
         """
         banded = op.of_rows(self.tensors, rows)
         key = (banded, tuple(len(r) for r in inputs.values()), len(rows))
-        if key not in self.prepared:
+        if key not in self.wanted:
             tensors = {n: _rows_of(self.tensors, n, len(r)) for n, r in inputs.items()}
             tensors[op.outputs[0]] = _rows_of(self.tensors, op.outputs[0], len(rows))
-            contracts = banded.lower({**self.tensors, **tensors})
-            step = step_of(banded, contracts, self._choices(op.outputs[0], contracts))
-            self.prepared[key] = step, contracts
-        return self.prepared[key]
+            lowered = banded.lower({**self.tensors, **tensors})
+            self.wanted[key] = lowered, self._best(lowered)
+        contracts, wanted = self.wanted[key]
+        choices = self._choices(op.outputs[0], contracts, wanted)
+        kernels = key, tuple((choice.variant.function, choice.variant.rank) for choice in choices)
+        if kernels not in self.prepared:
+            self.prepared[kernels] = step_of(banded, contracts, choices)
+        return self.prepared[kernels], contracts
 
-    def _choices(self, output: str, contracts: Sequence[KernelCall]) -> list[Choice]:
-        usual = self.taken.setdefault(output, {})
+    def _best(self, contracts: Sequence[KernelCall]) -> list[Choice]:
         if self.thrift:
-            wanted = [least_scratch(call, self.rules, self.thrift > 1) for call in contracts]
-        else:
-            wanted = choose(contracts, self.rules, self.costs)
+            return [least_scratch(call, self.rules, self.thrift > 1) for call in contracts]
+        return choose(contracts, self.rules, self.costs)
+
+    def _choices(
+        self, output: str, contracts: Sequence[KernelCall], wanted: Sequence[Choice]
+    ) -> list[Choice]:
+        """Those wanted, but the kernels that other bands of the operator have taken where they can be used."""
+        usual = self.taken.setdefault(output, {})
         found = []
         for call, choice in zip(contracts, wanted, strict=True):
             same = usual.setdefault(call.kernel, choice.variant)
@@ -75,13 +88,23 @@ class Fused:
     contracts: tuple[tuple[KernelCall, str], ...]
 
 
-def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Fused:
-    """The step that computes a run, at most ``unit`` rows of a tensor at a time.
+def layout_of(run: Run, unit: int, upwards: bool = False) -> Layout:
+    """Where the rows of a run are that is computed at most ``unit`` rows of a tensor at a time.
 
     upwards: from the last row to the first, for runs of one operator.
     """
     bands = band_order(run, unit)
-    layout = lay_out(run, bands[::-1] if upwards else bands)
+    return lay_out(run, bands[::-1] if upwards else bands)
+
+
+def fused(run: Run, unit: int, lowering: BandLowering, upwards: bool = False) -> Fused:
+    """The step that computes a run, see `layout_of`."""
+    return fused_in(layout_of(run, unit, upwards), run, lowering)
+
+
+def fused_in(layout: Layout, run: Run, lowering: BandLowering) -> Fused:
+    """The step that computes a run whose rows are laid out."""
+    lowering.start()
     _choose_by_middle(run, layout, lowering)
     builder = _Builder(run, lowering)
     for time, action in enumerate(layout.actions):

@@ -2,31 +2,39 @@
 
 The search looks at the step at which the arena is fullest. It tries every run of operators around it, and the
 kernels that take less working memory, keeps what makes the arena smallest, and goes on with the step that is fullest
-then, until nothing helps. At the end every step is made as fast as it can be in that arena.
+then, until nothing helps. It also tries every operator in the fastest way within a limit, for several limits. At the
+end every step of the divisions that are left is made as fast as it can be in their arenas.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
 from mcugen.lowering import Costs, KernelCall, Program, Rules, Step, step_of
 from mcugen.lowering.choice import least_scratch
 from mcugen.memory import Problem, plan
 from mcugen.rows.effort import Effort
-from mcugen.rows.fuse import BandLowering, fused
+from mcugen.rows.fuse import BandLowering, fused_in, layout_of
 from mcugen.rows.order import Run, works_by_rows
+from mcugen.rows.windows import Layout, least_bytes
 
 ProblemOf = Callable[[Program], Problem]
+Score: TypeAlias = tuple[int, ...]
 
 SLOWEST = 2.5
+"""How many times the usual instructions a division may take to be looked at."""
+WORTH = 1.5
+"""How many times the usual instructions the smallest arena may cost when no number of bytes was asked for."""
 _BEAM = 2
 _SECONDS = 0.1
 _SECONDS_ALONE = 0.02
 _LONGEST_RUN = 12
 _UNITS = (8, 4, 2, 1)
-_THRIFTS = (0, 1, 2)
+_LIMITS = 6
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Division:
     changed: int = 0
 
     @property
-    def score(self) -> tuple[int, ...]:
+    def score(self) -> Score:
         """What the search makes smaller: the arena, then the needs of the steps that need most."""
         return (self.arena, *sorted(self.needs, reverse=True))
 
@@ -86,47 +94,84 @@ class Division:
         return (*before, part, *after) if whole else None
 
 
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """A part put into a division, with what is known of the result so far.
+
+    needs: bytes that each step needs; of the new one a lower bound at first. exact: whether it is none any more.
+    division: the result, once it is planned.
+    """
+
+    before: Division
+    parts: tuple[Part, ...]
+    place: int
+    needs: tuple[int, ...]
+    calls: int = 0
+    exact: bool = False
+    division: Division | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a step needs as much as before, so that the arena cannot be smaller."""
+        limit = self.before.arena
+        return max(self.needs) >= limit and max(self.before.needs) >= limit
+
+    @property
+    def score(self) -> Score:
+        """That of the division; while it is not planned no more than that."""
+        if self.division is not None:
+            return self.division.score
+        arena = self.before.arena if self.stuck else max(self.needs)
+        return (arena, *sorted(self.needs, reverse=True))
+
+    @property
+    def mended(self) -> Score:
+        """First what the step changed needs, then the score."""
+        return (self.needs[self.place], *self.score)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What the search depends on besides the program.
 
     costs: see `lower`. problem_of: the planning problem of a program. effort: instructions of a call.
-    enough: bytes of an arena that need not be smaller.
     """
 
     rules: Rules
     costs: Costs | None
     problem_of: ProblemOf
     effort: Effort
-    enough: int = 0
 
 
-def smallest(program: Program, setting: Setting) -> Program:
-    """The program in the division found that needs the least memory, or in a fast one that needs little enough.
+@dataclass(frozen=True)
+class TradeOff:
+    """A program with the bytes of its arena and the instructions that it takes, of what is known.
 
-    Divisions that take more than SLOWEST times the program's instructions are not considered.
+    fullest: the step that needs most memory for itself; need: how many bytes.
     """
-    return _Search(program, setting).run().program
+
+    program: Program
+    arena: int
+    effort: float
+    fullest: int
+    need: int
 
 
-def _most_promising(found: Sequence[Division]) -> list[Division]:
-    """The best, and those that mend best what has just been changed: what is good for one step and small may come to
-    more in the end than what is good for many."""
-    best = sorted(found, key=lambda d: (d.score, len(d.program.calls)))
-    mended = sorted(found, key=lambda d: (d.needs[d.changed], d.score, len(d.program.calls)))
-    return list({d.parts: d for d in (*best[:_BEAM], *mended[:_BEAM])}.values())
+def trade_offs(program: Program, setting: Setting) -> list[TradeOff]:
+    """The divisions found than which none is both smaller and faster, the smallest first.
+
+    None takes more than SLOWEST times the program's instructions.
+    """
+    search = _Search(program, setting)
+    return [
+        TradeOff(d.program, d.arena, search.effort(d.parts), d.needs.index(max(d.needs)), max(d.needs))
+        for d in search.run()
+    ]
 
 
-def _all_ways(start: int, end: int) -> Iterator[Part]:
-    """All ways to compute some operators in one step."""
-    alone = end - start == 1
-    for thrift in _THRIFTS:
-        if alone:
-            yield Part(start, end, 0, thrift)
-        for unit in _UNITS:
-            yield Part(start, end, unit, thrift)
-            if alone:
-                yield Part(start, end, unit, thrift, upwards=True)
+def smallest(found: Sequence[TradeOff], usual: float) -> TradeOff:
+    """The smallest of a program's trade-offs that is worth it. usual: instructions of the program itself."""
+    return next((way for way in found if way.effort <= WORTH * usual), found[-1])
 
 
 @dataclass
@@ -134,125 +179,223 @@ class _Search:
     program: Program
     setting: Setting
     steps: dict[Part, Step] = field(default_factory=dict)
+    layouts: dict[Part, Layout] = field(default_factory=dict)
     efforts: dict[Part, float] = field(default_factory=dict)
-    needs: dict[tuple[Part, frozenset[str]], int] = field(default_factory=dict)
+    needs: dict[Part, int] = field(default_factory=dict)
+    least: dict[Part, int] = field(default_factory=dict)
+    divisions: dict[tuple[Part, ...], Division] = field(default_factory=dict)
     lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
+    thrifts: tuple[int, ...] = (0, 1)
     slowest: float = math.inf
 
     def __post_init__(self) -> None:
         graph = self.program.graph
+        if self.setting.rules.instruction_class == "mve":
+            self.thrifts = (0, 1, 2)
         self.lowerings = [
-            BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in _THRIFTS
+            BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in self.thrifts
         ]
         self.by_rows = [works_by_rows(op, graph.tensors) for op in graph.ops]
 
-    def run(self) -> Division:
+    def run(self) -> list[Division]:
+        """The divisions than which none found is smaller and faster, the smallest first."""
         usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
-        self.slowest = SLOWEST * self._effort(usual.parts)
-        if usual.arena <= self.setting.enough:
-            return usual
-        mended = [self._all_mended(usual, in_turn) for in_turn in (False, True)]
-        beam = [usual, *(d for d in mended if self._effort(d.parts) <= self.slowest)]
-        best = min(beam, key=lambda d: d.score)
-        while beam and best.arena > self.setting.enough:
-            found = {d.parts: d for division in beam for d in self._better(division)}
-            beam = _most_promising(list(found.values()))
-            best = min((best, *beam), key=lambda d: d.score)
-        return self._faster(best)
+        self.slowest = SLOWEST * self.effort(usual.parts)
+        beam = [usual, *(d for d in self._mended(usual) if self.effort(d.parts) <= self.slowest)]
+        while beam:
+            beam = self._most_promising({c.parts: c for division in beam for c in self._changes(division)})
+        found = self._not_beaten()
+        for division, larger in zip(found, (*found[1:], None), strict=True):
+            self._faster(division, division.arena)
+            if larger is not None:
+                self._faster(division, larger.arena - 1)
+        return self._not_beaten()
+
+    def _not_beaten(self) -> list[Division]:
+        least = self.slowest
+        found = []
+        for division in sorted(self.divisions.values(), key=lambda d: (d.arena, self.effort(d.parts))):
+            if self.effort(division.parts) < least:
+                least = self.effort(division.parts)
+                found.append(division)
+        return found
 
     # Changes
 
-    def _all_mended(self, usual: Division, in_turn: bool) -> Division:
-        """Every operator in the way that needs least for itself. in_turn: upwards after downwards, and so on."""
-        parts = list(usual.parts)
+    def _mended(self, usual: Division) -> Iterator[Division]:
+        """Every operator that needs more than a limit in the fastest way that does not, for several limits.
+
+        All downwards, or upwards after downwards, where that is as good.
+        """
+        ways: dict[Part, list[Part]] = {}
+        lowest = 0
+        for part, need in sorted(zip(usual.parts, usual.needs, strict=True), key=lambda entry: -entry[1]):
+            if need > lowest:
+                ways[part] = list(self._ways_of(part))
+                lowest = max(lowest, min(map(self._need, ways[part])))
+        needs = sorted({self._need(way) for found in ways.values() for way in found})
+        limits = [need for need in needs if lowest <= need < usual.arena]
+        for limit in limits[:: max(1, len(limits) // _LIMITS)]:
+            for in_turn in (False, True):
+                yield self._division(self._within(limit, usual, ways, in_turn))
+
+    def _within(
+        self, limit: int, usual: Division, ways: Mapping[Part, Sequence[Part]], in_turn: bool
+    ) -> tuple[Part, ...]:
+        parts = []
         upwards = False
-        for k, part in enumerate(usual.parts):
-            needs = {way: self._needs_with(usual, way)[k] for way in self._ways(part) if way.alone}
-            ways = [way for way in needs if needs[way] == min(needs.values()) < usual.needs[k]]
-            if ways:
-                parts[k] = next((way for way in ways if way.upwards == upwards), ways[0])
-                upwards = in_turn and not parts[k].upwards
-        return self._division(tuple(parts))
+        for part, need in zip(usual.parts, usual.needs, strict=True):
+            if need > limit:
+                fitting = [way for way in ways[part] if self._need(way) <= limit]
+                best = min(fitting, key=lambda way: (self.effort([way]), way.upwards != upwards))
+                upwards = in_turn and not best.upwards
+                parts.append(best)
+            else:
+                parts.append(part)
+        return tuple(parts)
 
-    def _needs_with(self, division: Division, part: Part) -> tuple[int, ...]:
-        parts = division.with_part(part)
-        assert parts is not None
-        return self._needs(parts, self._program(parts))
-
-    def _better(self, division: Division) -> Iterator[Division]:
-        """Changes of the step at which the arena is fullest that make it smaller."""
+    def _changes(self, division: Division) -> Iterator[_Change]:
+        """Changes of the steps at which the arena is fullest that may make it smaller."""
         for part in dict.fromkeys(way for full in division.fullest() for way in self._ways(full)):
             parts = division.with_part(part)
-            if parts is not None and parts != division.parts and self._effort(parts) <= self.slowest:
-                changed = self._division(parts, division, parts.index(part))
-                if changed.score < division.score:
-                    yield changed
+            if parts is not None and parts != division.parts:
+                place = parts.index(part)
+                needs = (
+                    *map(self._need, parts[:place]),
+                    self._least(part),
+                    *map(self._need, parts[place + 1 :]),
+                )
+                change = _Change(division, parts, place, needs)
+                if change.score < division.score:
+                    yield change
+
+    def _most_promising(self, changes: Mapping[tuple[Part, ...], _Change]) -> list[Division]:
+        """The best, and those that mend best what has just been changed: what is good for one step and small may come
+        to more in the end than what is good for many."""
+        best = self._first(changes.values(), lambda c: (c.score, c.calls))
+        mended = self._first(changes.values(), lambda c: (c.mended, c.calls))
+        return list({d.parts: d for d in (*best, *mended)}.values())
+
+    def _first(
+        self, changes: Iterable[_Change], rank: Callable[[_Change], tuple[Score, int]]
+    ) -> list[Division]:
+        """The best few. More about a change is only found out when it is the best by what is known."""
+        taken: list[Division] = []
+        queue = [(rank(change), k, change) for k, change in enumerate(changes)]
+        heapify(queue)
+        while queue and len(taken) < _BEAM:
+            _, k, change = heappop(queue)
+            if change.division is not None:
+                taken.append(change.division)
+                continue
+            change = self._known_better(change)
+            if self.effort(change.parts) <= self.slowest and change.score < change.before.score:
+                heappush(queue, (rank(change), k, change))
+        return taken
+
+    def _known_better(self, change: _Change) -> _Change:
+        """With the needs of the new step; if they are known, with the division."""
+        if change.exact:
+            division = self._division(change.parts, change.before, change.place)
+            return replace(change, division=division, calls=len(division.program.calls))
+        part = change.parts[change.place]
+        needs = (*change.needs[: change.place], self._need(part), *change.needs[change.place + 1 :])
+        calls = sum(len(self._step(p).calls) for p in change.parts)
+        return replace(change, needs=needs, exact=True, calls=calls)
 
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
         if full.alone:
-            yield from (Part(full.start, full.end, thrift=thrift) for thrift in _THRIFTS[1:])
+            yield from (Part(full.start, full.end, thrift=thrift) for thrift in self.thrifts[1:])
         for start in range(max(0, full.end - _LONGEST_RUN), full.start + 1):
             for end in range(full.end, min(len(self.by_rows), start + _LONGEST_RUN) + 1):
                 if all(self.by_rows[start:end]):
                     yield from self._runs(start, end)
 
     def _runs(self, start: int, end: int) -> Iterator[Part]:
-        for thrift in _THRIFTS:
+        for thrift in self.thrifts:
             yield Part(start, end, 1, thrift)
             if end - start == 1:
                 yield Part(start, end, 1, thrift, upwards=True)
 
-    def _faster(self, best: Division) -> Division:
-        """Every step in the fastest way that takes no more memory."""
-        limit = max(best.arena, self.setting.enough)
+    def _faster(self, best: Division, limit: int) -> Division:
+        """Every step in the fastest way with which the arena stays within the limit."""
         for part in best.parts:
-            self._effort([part])
-            by_rows = all(self.by_rows[part.start : part.end])
-            ways = [way for way in _all_ways(part.start, part.end) if by_rows or not way.unit]
-            ways = [way for way in ways if self._effort([way]) < self.efforts[part]]
+            self.effort([part])
+            ways = [way for way in self._ways_of(part) if self.effort([way]) < self.efforts[part]]
             for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
-                found = self._division(parts, best)
-                if max(found.needs) <= limit and found.arena <= limit:
-                    best = found
-                    break
+                if self._least(way) <= limit and self._need(way) <= limit:
+                    found = self._division(parts, best)
+                    if max(found.needs) <= limit and found.arena <= limit:
+                        best = found
+                        break
         return best
+
+    def _ways_of(self, part: Part) -> Iterator[Part]:
+        """All ways to compute the operators of a part in one step."""
+        by_rows = all(self.by_rows[part.start : part.end])
+        for thrift in self.thrifts:
+            if part.alone:
+                yield Part(part.start, part.end, 0, thrift)
+            for unit in _UNITS if by_rows else ():
+                yield Part(part.start, part.end, unit, thrift)
+                if part.alone:
+                    yield Part(part.start, part.end, unit, thrift, upwards=True)
 
     # Memory
 
     def _division(
         self, parts: tuple[Part, ...], before: Division | None = None, changed: int = 0
     ) -> Division:
+        needs = tuple(map(self._need, parts))
         program = self._program(parts)
-        needs = self._needs(parts, program)
         if before is not None and max(needs) >= before.arena and max(before.needs) >= before.arena:
             return Division(parts, program, needs, before.arena, (), changed)
+        if parts not in self.divisions:
+            arena, ends = self._planned(program)
+            self.divisions[parts] = Division(parts, program, needs, arena, ends)
+        return replace(self.divisions[parts], changed=changed)
+
+    def _planned(self, program: Program) -> tuple[int, tuple[int, ...]]:
+        """Bytes of the arena, and per step the end of the memory in use."""
         problem = self.setting.problem_of(program)
         found = plan(problem, seconds=_SECONDS)
-        ends = [
-            max(
-                (found.offsets[b.name] + b.size for b in problem.buffers if b.lower <= t < b.upper), default=0
-            )
-            for t in range(len(parts))
-        ]
-        return Division(parts, program, needs, found.peak, tuple(ends), changed)
+        ends = [0] * len(program.steps)
+        for b in problem.buffers:
+            for t in range(b.lower, min(b.upper, len(ends))):
+                ends[t] = max(ends[t], found.offsets[b.name] + b.size)
+        return found.peak, tuple(ends)
 
-    def _needs(self, parts: tuple[Part, ...], program: Program) -> tuple[int, ...]:
-        problem = self.setting.problem_of(program)
-        return tuple(self._need(part, t, problem) for t, part in enumerate(parts))
-
-    def _need(self, part: Part, t: int, problem: Problem) -> int:
+    def _need(self, part: Part) -> int:
         """Bytes for a step alone, with what lives on beside it."""
-        live = {b.name: b for b in problem.buffers if b.lower <= t < b.upper}
-        key = (part, frozenset(live))
-        if key not in self.needs:
+        if part not in self.needs:
+            program = self._alone(part)
+            t = program.steps.index(self._step(part))
+            problem = self.setting.problem_of(program)
+            live = {b.name: b for b in problem.buffers if b.lower <= t < b.upper}
             pairs = tuple(o for o in problem.overlaps if o.a in live and o.b in live)
             alone = Problem(tuple(replace(b, lower=0, upper=1) for b in live.values()), pairs)
-            self.needs[key] = plan(alone, seconds=_SECONDS_ALONE).peak
-        return self.needs[key]
+            self.needs[part] = plan(alone, seconds=_SECONDS_ALONE).peak
+        return self.needs[part]
+
+    def _alone(self, part: Part) -> Program:
+        """The step of a part, with all operators before and after it as steps without kernels."""
+        ops = self.program.graph.ops
+        before, after = ops[: part.start], ops[part.end :]
+        around = (Step(before, ()), self._step(part), Step(after, ()))
+        return replace(self.program, steps=tuple(step for step in around if step.ops))
+
+    def _least(self, part: Part) -> int:
+        """What a part needs at least, which is found without choosing kernels; 0 for an operator at once."""
+        if not part.unit:
+            return 0
+        layout = replace(part, thrift=0)
+        if layout not in self.least:
+            self.least[layout] = least_bytes(self._layout(part))
+        return self.least[layout]
 
     # Steps
 
@@ -268,7 +411,7 @@ class _Search:
     def _made(self, part: Part) -> tuple[Step, Sequence[tuple[KernelCall, str]]]:
         """The step, and its calls in contract form with their C functions."""
         if part.unit:
-            made = fused(self._run_of(part), part.unit, self.lowerings[part.thrift], part.upwards)
+            made = fused_in(self._layout(part), self._run_of(part), self.lowerings[part.thrift])
             return made.step, made.contracts
         step = self.program.steps[part.start]
         contracts = step.ops[0].lower(self.program.graph.tensors)
@@ -277,7 +420,14 @@ class _Search:
             step = step_of(step.ops[0], contracts, choices)
         return step, list(zip(contracts, (call.function for call in step.calls), strict=True))
 
-    def _effort(self, parts: Sequence[Part]) -> float:
+    def _layout(self, part: Part) -> Layout:
+        """Which kernels are taken does not matter to it."""
+        key = replace(part, thrift=0)
+        if key not in self.layouts:
+            self.layouts[key] = layout_of(self._run_of(part), part.unit, part.upwards)
+        return self.layouts[key]
+
+    def effort(self, parts: Sequence[Part]) -> float:
         """Instructions of a division, of what is known."""
         for part in parts:
             self._step(part)

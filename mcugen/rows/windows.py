@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TypeAlias
 
 from mcugen.ir import Tensor
@@ -61,6 +62,17 @@ def lay_out(run: Run, bands: Sequence[Band]) -> Layout:
         memory.compute(band)
     sizes = {name: rows * row_bytes(run.tensors[name]) for name, rows in heights.items()}
     return Layout(tuple(memory.actions), sizes, memory.blocks())
+
+
+def least_bytes(layout: Layout) -> int:
+    """Bytes that the rows of a run take wherever its memories lie: what lives between two calls shares no bytes."""
+    change: dict[int, int] = {}
+    for blocks in layout.blocks.values():
+        for block in blocks:
+            if block.last > block.first:
+                change[block.first] = change.get(block.first, 0) + block.high - block.low
+                change[block.last] = change.get(block.last, 0) - (block.high - block.low)
+    return max(accumulate(change[time] for time in sorted(change)), default=0)
 
 
 def _window_heights(run: Run, bands: Sequence[Band], needed: Sequence[Mapping[str, int]]) -> dict[str, int]:
