@@ -108,6 +108,13 @@ _DEPTHWISE = (
     _Window((32, 1, 40), (5, 1), 1, same=False),
     _Window((20, 1, 32), (9, 1), 1, same=False),
     _Window((1, 40, 32), (1, 7), 1),
+    # A few rows at a time, see `mcugen.rows`.
+    _Window((28, 1, 128), (5, 1), 1, same=False),
+    _Window((10, 1, 128), (10, 1), 1, same=False),
+    _Window((13, 1, 64), (10, 1), 1, same=False),
+    _Window((6, 1, 96), (5, 1), 1, same=False),
+    _Window((3, 24, 16), (3, 3), 1, same=False),
+    _Window((4, 12, 64), (3, 3), 1, same=False),
     _Window((49, 40, 1), (10, 8), 8, stride=2),
     _Window((24, 24, 1), (3, 3), 8, stride=2),
     _Window((32, 20, 1), (4, 4), 16, stride=2),
