@@ -58,7 +58,8 @@ def _does_not_fit(limit: int, planned: Planned, smallest: TradeOff) -> DoesNotFi
     step = planned.program.steps[smallest.fullest]
     return DoesNotFitError(
         f"the smallest arena found is {planned.arena_bytes:,} bytes, {OPTION} allows {limit:,}; "
-        f"layer {step.title} holds it: it needs {smallest.need:,} bytes for itself, and its largest buffers are\n"
+        f"layer {step.title} holds it, with {min(smallest.need, planned.arena_bytes):,} bytes for itself; "
+        f"its largest buffers:\n"
         + "\n".join(buffer_lines(planned.program, planned.memory, smallest.fullest)),
         hint=f"{OPTION} {planned.arena_bytes}, or a smaller model or input",
     )

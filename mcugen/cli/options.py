@@ -116,7 +116,7 @@ class CompileFlags:
             kernels=choice("--kernels", self.kernels, ("native", "cmsis-nn", "auto")),
             optimize=choice("--optimize", self.optimize or DEFAULT_LEVEL, LEVELS),
             max_ram=None if self.max_ram is None else byte_count(OPTION, self.max_ram),
-            any_level=self.optimize is None,
+            any_level=self.optimize is None and self.max_ram is not None,
             tune=self.tune,
             cmsis_nn=self.cmsis_nn,
             disabled=frozenset(

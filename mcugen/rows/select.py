@@ -27,7 +27,7 @@ Score: TypeAlias = tuple[int, ...]
 
 SLOWEST = 2.5
 """How many times the usual instructions a division may take to be looked at."""
-WORTH = 1.5
+WORTH = 1.55
 """How many times the usual instructions the smallest arena may cost when no number of bytes was asked for."""
 _BEAM = 2
 _SECONDS = 0.1

@@ -20,7 +20,7 @@ import numpy as np
 
 from mcugen.boards import Board, load_board
 from mcugen.ir import Array
-from mcugen.lowering.choice import Rules, candidates, contenders
+from mcugen.lowering.choice import Rules, candidates, contenders, least_scratch
 from mcugen.lowering.costs import FOLDER, Model, features, load_table
 from mcugen.lowering.costs.layers import layers
 from mcugen.lowering.variant import LEVELS
@@ -51,7 +51,10 @@ def main() -> None:
 
 def fitted(board: Board, kernels: Sequence[str] | None, cmsis_nn: str | None) -> dict[str, Model]:
     """The models of the contenders for the layers, by C function."""
-    levels = [Rules(board.instruction_class, "auto", level, bool(cmsis_nn)) for level in LEVELS]
+    # Those of "ram" are the same functions with less memory, which are a little slower.
+    levels = [
+        Rules(board.instruction_class, "auto", level, bool(cmsis_nn)) for level in LEVELS if level != "ram"
+    ]
     samples = [sample for sample in _samples(levels) if not kernels or sample.contract.kernel in kernels]
     counts = measure(samples, board, "speed", cmsis_nn)
     groups: dict[str, list[tuple[dict[str, float], int]]] = {}
@@ -61,10 +64,12 @@ def fitted(board: Board, kernels: Sequence[str] | None, cmsis_nn: str | None) ->
 
 
 def _samples(levels: Sequence[Rules]) -> Iterator[Sample]:
-    """Every layer with all that any level would consider for it."""
+    """Every layer with all that any level would consider for it, and what takes less memory without MVE."""
     for layer in layers():
         for index, call in enumerate(layer.op.lower(layer.tensors)):
             found = [v for rules in levels for v in contenders(candidates(call, rules))]
+            frugal = least_scratch(call, dataclasses.replace(levels[0], optimize="ram"), lesser=True).variant
+            found += [frugal] if frugal.requires != found[0].requires else []
             distinct = [v for i, v in enumerate(found) if v not in found[:i]]
             yield from (Sample(layer.op, layer.tensors, index, variant) for variant in distinct)
 
