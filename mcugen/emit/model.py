@@ -18,6 +18,7 @@ from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
 from mcugen.memory.liveness import ALIGNMENT, Place
+from mcugen.memory.lives import buffer_lives
 from mcugen.memory.problem import align_up
 from mcugen.memory.traffic import ConstantKey, constant_keys
 from mcugen.rows.windows import row_bytes
@@ -343,6 +344,19 @@ class _Emitter:
             for name in steps[t].outputs
         ]
 
+    def live_ranges(self) -> list[str]:
+        """Which layers need what is in memory; by offset, as if the regions lay one after the other."""
+        starts = region_starts(self.compiled)
+        lives = buffer_lives(self.compiled.program, self.compiled.memory).values()
+        placed = sorted(
+            (starts[life.place.region] + life.place.offset, life.bytes, life.made, life.last)
+            for life in lives
+        )
+        return [
+            _initializer((f"{offset}u", f"{size}u", str(made), str(last)))
+            for offset, size, made, last in placed
+        ]
+
     # Copies
 
     def copies(self) -> CopyPlan:
@@ -495,7 +509,7 @@ def _source_records(
     emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]
 ) -> Mapping[str, Any]:
     compiled, graph = emitter.compiled, emitter.compiled.graph
-    traces = emitter.traces()
+    traces, live_ranges = emitter.traces(), emitter.live_ranges()
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
@@ -520,6 +534,8 @@ def _source_records(
         "macs": graph.macs(),
         "traces": traces or ["{0u, 0u, 0u}"],
         "trace_count": len(traces),
+        "live_ranges": live_ranges or ["{0u, 0u, MCUGEN_MADE_BEFORE, MCUGEN_MADE_BEFORE}"],
+        "live_range_count": len(live_ranges),
     }
 
 
