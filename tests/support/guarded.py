@@ -21,9 +21,7 @@ def build(compiled: Compiled, folder: Path, cmsis_nn: Path | None = None) -> Pat
     manifest, project = manifest_of(compiled, "library"), folder / "project"
     write_files(library_files(compiled), project)
     path = None if cmsis_nn is None else str(cmsis_nn)
-    return build_runner(
-        project, manifest, compiled.board, folder / "runner.elf", hooks=True, cmsis_nn=path
-    )
+    return build_runner(project, manifest, compiled.board, folder / "runner.elf", hooks=True, cmsis_nn=path)
 
 
 def assert_exact(
