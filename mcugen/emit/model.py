@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,10 +38,11 @@ class _Constants:
     by_content: dict[tuple[bytes, str], str] = field(default_factory=dict)
 
     def add(self, suffix: str, data: Array, title: str) -> str:
-        """The C name of an array with this content."""
+        """The C name of an array with this content. Other contents of the same suffix are numbered: those of other
+        rows, for which an operator has another kernel."""
         key = (data.tobytes(), data.dtype.name)
         if key not in self.by_content:
-            name = f"{self.prefix}_{suffix}"
+            name = _unused(f"{self.prefix}_{suffix}", self.arrays.keys())
             self.by_content[key] = name
             self.arrays[name] = (data, title)
         return self.by_content[key]
@@ -189,9 +190,9 @@ class _Emitter:
             base = f"{group[0].kernel}_{group[0].label}"
             if len({call.params for call in group}) > 1:
                 base = group[0].function.removeprefix("mcugen_")
-            functions[key] = LayerFunction.of(
-                _unused(c.identifier(base), used), group, self._arguments(group[0])
-            )
+            name = _unused(c.identifier(base), used)
+            used.add(name)
+            functions[key] = LayerFunction.of(name, group, self._arguments(group[0]))
         return functions
 
     def _arguments(self, call: KernelCall) -> list[Argument]:
@@ -378,11 +379,9 @@ class _Emitter:
         return plan.kept()
 
 
-def _unused(base: str, used: set[str]) -> str:
-    """``base``, numbered if it is in use; from now on it is."""
-    name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
-    used.add(name)
-    return name
+def _unused(base: str, used: Collection[str]) -> str:
+    """``base``, numbered if it is in use."""
+    return next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
 
 
 def _initializer(values: Iterable[str]) -> str:
