@@ -19,7 +19,7 @@ from mcugen.firmware import run_cases
 from mcugen.ir import Graph
 from mcugen.manifest import manifest_of
 from mcugen.memory import Buffer
-from mcugen.memory.liveness import MADE_BEFORE, buffer_lives
+from mcugen.memory.lives import MADE_BEFORE, buffer_lives
 from tests.support import guarded
 from tests.support.graphs import classifier, random_inputs
 
@@ -66,13 +66,13 @@ def test_a_good_plan_passes(tmp_path: Path) -> None:
 def test_an_output_that_lies_a_row_further_is_caught(tmp_path: Path) -> None:
     made = compiled(classifier())
     layer = next(i for i, y in enumerate(manifest_of(made, "library").layers) if y.outputs[0].name == "conv")
-    with pytest.raises(ToolError, match=rf"runner: layer {layer} wrote byte \d+ of the arena"):
+    with pytest.raises(ToolError, match=rf"runner: layer {layer} wrote byte \d+ of arena"):
         run(shifted(made, "conv", 6 * 4), tmp_path)
 
 
 def test_a_missing_live_range_is_caught(tmp_path: Path) -> None:
     made = changed(compiled(classifier()), lambda b: None if b.name == "conv" else b)
-    with pytest.raises(ToolError, match=r"exit code 12\n.*runner: layer 0 wrote byte \d+ of the arena"):
+    with pytest.raises(ToolError, match=r"exit code 12\n.*runner: layer 0 wrote byte \d+ of arena"):
         run(made, tmp_path)
 
 
@@ -113,13 +113,7 @@ def test_lives_are_counted_in_layers() -> None:
     """Views are no layers; inputs are there before the first, outputs stay to the last."""
     made = compiled(classifier())
     layers = len(manifest_of(made, "library").layers)
-    lives = dict(
-        zip(
-            (b.name for b in made.memory.problem.buffers),
-            buffer_lives(made.program, made.memory),
-            strict=True,
-        )
-    )
+    lives = buffer_lives(made.program, made.memory)
     assert (lives["image"].made, lives["image"].last) == (MADE_BEFORE, 0)
     assert (lives["conv"].made, lives["conv"].last) == (0, 1)
     assert (lives["pool"].made, lives["pool"].last) == (1, 2)
