@@ -129,15 +129,19 @@ def run_cases(
     *,
     fresh_state: bool = True,
     trace: bool = False,
+    guard: int = 0,
 ) -> RunResult:
     """Runs inputs (arrays by name, stored layout and type) one after the other in the emulator.
 
-    fresh_state: reset variables before each case. trace needs an ELF built with hooks.
+    fresh_state: reset variables before each case. trace and guard need an ELF built with hooks. guard: a byte, not
+    0, with which all of the arena is filled before each layer that holds nothing then by the plan; a layer that
+    writes where the plan leaves the arena unused ends the program. Outputs that are the same for two such bytes
+    show that nothing unused is read. Instructions then include that work.
     Raises ToolError when the program fails or gives less than it should.
     """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        write_inputs(work / "runner_input.bin", manifest, cases, fresh_state, trace)
+        write_inputs(work / "runner_input.bin", manifest, cases, fresh_state, trace, guard)
         seconds = _BASE_SECONDS + len(cases) * math.ceil(manifest.macs / 1e6) * _SECONDS_PER_MILLION_MACS
         printed = emulator.run(elf, board, work, seconds).stdout
         outputs = _read_arrays(work / "runner_output.bin", manifest.outputs, len(cases))
@@ -147,11 +151,16 @@ def run_cases(
 
 
 def write_inputs(
-    path: Path, manifest: Manifest, cases: Sequence[Mapping[str, Array]], fresh_state: bool, trace: bool
+    path: Path,
+    manifest: Manifest,
+    cases: Sequence[Mapping[str, Array]],
+    fresh_state: bool,
+    trace: bool,
+    guard: int = 0,
 ) -> None:
     """The file that the runner reads: its header, then the inputs of each case."""
     with path.open("wb") as stream:
-        stream.write(struct.pack("<3I", len(cases), fresh_state, trace))
+        stream.write(struct.pack("<4I", len(cases), fresh_state, trace, guard))
         for case in cases:
             for entry in manifest.inputs:
                 stream.write(np.ascontiguousarray(case[entry.name]).tobytes())

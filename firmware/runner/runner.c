@@ -1,11 +1,11 @@
 /*
  * Runs a generated model on cases from a file: what `mcugen run`, `verify` and `bench` build around it.
  *
- * MODEL (its name) and MODEL_HEADER come from the command line. Reads runner_input.bin: three words (number
- * of cases, 1 to reset the state before each case, 1 to write every layer's result), then the inputs of each
- * case. Writes runner_output.bin: the outputs of each case; with hooks runner_trace.bin: the layers' results.
- * Prints one "key value" line per figure: ticks of the last case, ticks of each of its layers, bytes of
- * stack.
+ * MODEL (its name) and MODEL_HEADER come from the command line. Reads runner_input.bin: four words (number
+ * of cases, 1 to reset the state before each case, 1 to write every layer's result, 0 or the byte that fills
+ * what the plan leaves unused, see guard_begin), then the inputs of each case. Writes runner_output.bin: the
+ * outputs of each case; with hooks runner_trace.bin: the layers' results. Prints one "key value" line per
+ * figure: ticks of the last case, ticks of each of its layers, bytes of stack.
  */
 #include <mcugen_rt.h>
 
@@ -80,6 +80,80 @@ static void write_exactly(int32_t file, const void *data, uint32_t size)
 }
 
 #ifdef MODEL_HOOKS
+/* The bytes start <= i < end of all memory: the regions as if they lay one after the other. */
+typedef struct {
+    uint32_t start;
+    uint32_t end;
+} span;
+
+/* The first bytes of a part of the memory that no buffer has which was made before `made` and is needed by
+ * the layer or a later one; empty when there are none. The live ranges are in order of their offsets. */
+static span first_unused(span part, int32_t made, int32_t layer)
+{
+    for (uint32_t i = 0; i < MODEL_FN(_live_range_count); ++i) {
+        const mcugen_live_range *range = &MODEL_FN(_live_ranges)[i];
+        if (range->made >= made || range->last < layer || range->offset + range->bytes <= part.start) {
+            continue;
+        }
+        if (range->offset > part.start) {
+            return (span){part.start, range->offset < part.end ? range->offset : part.end};
+        }
+        part.start = range->offset + range->bytes;
+    }
+    return (span){part.start, part.start < part.end ? part.end : part.start};
+}
+
+/* Fills what holds nothing when the layer begins: what no layer made that is needed still. base: where the
+ * part of the memory begins. */
+static void guard_begin(uint8_t *base, span part, int32_t layer, uint8_t pattern)
+{
+    span s = first_unused(part, layer, layer);
+    while (s.start < s.end) {
+        memset(base + (s.start - part.start), pattern, s.end - s.start);
+        s = first_unused((span){s.end, part.end}, layer, layer);
+    }
+}
+
+/* Ends the program when the layer wrote what it had no business to write. name: of the part of the memory. */
+static void guard_end(const uint8_t *base, span part, int32_t layer, uint8_t pattern, const char *name)
+{
+    span s = first_unused(part, layer + 1, layer);
+    while (s.start < s.end) {
+        for (uint32_t i = s.start - part.start; i < s.end - part.start; ++i) {
+            if (base[i] != pattern) {
+                mcugen_rt_print("runner: layer ");
+                mcugen_rt_print_u32((uint32_t)layer);
+                mcugen_rt_print(" wrote byte ");
+                mcugen_rt_print_u32(i);
+                mcugen_rt_print(" of ");
+                mcugen_rt_print(name);
+                mcugen_rt_print(", which the plan leaves unused then\n");
+                mcugen_rt_exit(EXIT_GUARD);
+            }
+        }
+        s = first_unused((span){s.end, part.end}, layer + 1, layer);
+    }
+}
+
+static uint8_t guard_pattern; /* 0: no guard */
+
+/* Guards all regions, before the layer or after it. */
+static void guard_layer(const MODEL_CONTEXT *context, uint32_t layer, int begin)
+{
+    if (guard_pattern == 0) {
+        return;
+    }
+    span part = {0, 0};
+#define GUARD_REGION(name, size, place)                                                                      \
+    part = (span){part.end, part.end + (size)};                                                              \
+    if (begin) {                                                                                             \
+        guard_begin(context->name, part, (int32_t)layer, guard_pattern);                                     \
+    } else {                                                                                                 \
+        guard_end(context->name, part, (int32_t)layer, guard_pattern, #name);                                \
+    }
+    REGIONS(GUARD_REGION)
+}
+
 #define LAYER_SLOTS (MODEL_LAYER_COUNT + 1u) /* an array may not be empty */
 static uint64_t layer_ticks[LAYER_SLOTS];
 static uint64_t layer_start;
@@ -103,10 +177,12 @@ static const void *layer_data(const MODEL_CONTEXT *context, const mcugen_layer_o
 void MODEL_FN(_layer_hook)(const MODEL_CONTEXT *context, uint32_t layer, int begin)
 {
     if (begin) {
+        guard_layer(context, layer, begin);
         layer_start = mcugen_rt_ticks();
         return;
     }
     layer_ticks[layer] = mcugen_rt_ticks() - layer_start;
+    guard_layer(context, layer, begin);
     if (trace_file < 0) {
         return;
     }
@@ -239,12 +315,13 @@ int main(void)
     if (input < 0) {
         fail(EXIT_FILE, "cannot open runner_input.bin");
     }
-    uint32_t header[3];
+    uint32_t header[4];
     read_exactly(input, header, sizeof header);
     const uint32_t cases = header[0];
     const int32_t output = create("runner_output.bin");
 #ifdef MODEL_HOOKS
     trace_file = header[2] ? create("runner_trace.bin") : -1;
+    guard_pattern = (uint8_t)header[3];
 #endif
 
     MODEL_CONTEXT context;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
 from mcugen.memory.liveness import ALIGNMENT, Place
+from mcugen.memory.lives import buffer_lives
 from mcugen.memory.problem import align_up
 from mcugen.memory.traffic import ConstantKey, constant_keys
 from mcugen.rows.windows import row_bytes
@@ -37,10 +38,11 @@ class _Constants:
     by_content: dict[tuple[bytes, str], str] = field(default_factory=dict)
 
     def add(self, suffix: str, data: Array, title: str) -> str:
-        """The C name of an array with this content."""
+        """The C name of an array with this content. Other contents of the same suffix are numbered: those of other
+        rows, for which an operator has another kernel."""
         key = (data.tobytes(), data.dtype.name)
         if key not in self.by_content:
-            name = f"{self.prefix}_{suffix}"
+            name = _unused(f"{self.prefix}_{suffix}", self.arrays.keys())
             self.by_content[key] = name
             self.arrays[name] = (data, title)
         return self.by_content[key]
@@ -188,9 +190,9 @@ class _Emitter:
             base = f"{group[0].kernel}_{group[0].label}"
             if len({call.params for call in group}) > 1:
                 base = group[0].function.removeprefix("mcugen_")
-            functions[key] = LayerFunction.of(
-                _unused(c.identifier(base), used), group, self._arguments(group[0])
-            )
+            name = _unused(c.identifier(base), used)
+            used.add(name)
+            functions[key] = LayerFunction.of(name, group, self._arguments(group[0]))
         return functions
 
     def _arguments(self, call: KernelCall) -> list[Argument]:
@@ -343,6 +345,19 @@ class _Emitter:
             for name in steps[t].outputs
         ]
 
+    def live_ranges(self) -> list[str]:
+        """Which layers need what is in memory; by offset, as if the regions lay one after the other."""
+        starts = region_starts(self.compiled)
+        lives = buffer_lives(self.compiled.program, self.compiled.memory).values()
+        placed = sorted(
+            (starts[life.place.region] + life.place.offset, life.bytes, life.made, life.last)
+            for life in lives
+        )
+        return [
+            _initializer((f"{offset}u", f"{size}u", str(made), str(last)))
+            for offset, size, made, last in placed
+        ]
+
     # Copies
 
     def copies(self) -> CopyPlan:
@@ -364,11 +379,9 @@ class _Emitter:
         return plan.kept()
 
 
-def _unused(base: str, used: set[str]) -> str:
-    """``base``, numbered if it is in use; from now on it is."""
-    name = next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
-    used.add(name)
-    return name
+def _unused(base: str, used: Collection[str]) -> str:
+    """``base``, numbered if it is in use."""
+    return next(n for n in (base, *(f"{base}_v{i}" for i in range(2, 10_000))) if n not in used)
 
 
 def _initializer(values: Iterable[str]) -> str:
@@ -495,7 +508,7 @@ def _source_records(
     emitter: _Emitter, layers: list[dict[str, Any]], states: list[dict[str, str]]
 ) -> Mapping[str, Any]:
     compiled, graph = emitter.compiled, emitter.compiled.graph
-    traces = emitter.traces()
+    traces, live_ranges = emitter.traces(), emitter.live_ranges()
     return {
         "headers": sorted({call.header for call in compiled.program.calls} | {"common/compiler.h"}),
         "target_checks": _target_checks(compiled),
@@ -520,6 +533,8 @@ def _source_records(
         "macs": graph.macs(),
         "traces": traces or ["{0u, 0u, 0u}"],
         "trace_count": len(traces),
+        "live_ranges": live_ranges or ["{0u, 0u, MCUGEN_MADE_BEFORE, MCUGEN_MADE_BEFORE}"],
+        "live_range_count": len(live_ranges),
     }
 
 

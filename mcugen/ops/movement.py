@@ -120,7 +120,9 @@ class Concat(MovementOp):
         return (np.concatenate(arrays, axis=self.axis),)
 
     def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
-        return rows if len(tensors[self.outputs[0]].shape) == 4 and self.axis > 1 else None
+        if len(tensors[self.outputs[0]].shape) != 4 or self.axis < 2 or tensors[self.inputs[index]].is_const:
+            return None  # constants are there as a whole
+        return rows
 
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         y = tensors[self.outputs[0]]

@@ -157,10 +157,9 @@ class _Memory:
         self.over.setdefault(name, []).append(Block(row.low, high, row.first, row.last))
 
     def blocks(self) -> Mapping[str, tuple[Block, ...]]:
-        """The lives of all rows; those of whole inputs that nobody reads are left out."""
+        """The lives of all rows, also of those that nobody reads here: a later step may."""
         for name, rows in self.rows.items():
             for row in rows.values():
-                if row.last > BEFORE:
-                    self._close(name, row)
+                self._close(name, row)
         self.rows = {}
         return {name: tuple(blocks) for name, blocks in self.over.items()}

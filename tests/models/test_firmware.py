@@ -1,12 +1,15 @@
 """Firmware of the reference models on every core, under the emulator: outputs and all inner layers, byte for byte.
 
-The interpreter is the reference here; test_golden_vectors.py holds it against TFLM.
+Outputs are held against the golden vectors, inner layers against the interpreter, which test_golden_vectors.py holds
+against TFLM. Before every layer the runner fills what the plan leaves unused of the arena, and checks it afterwards:
+nothing is read or written outside the plan.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -14,13 +17,12 @@ from mcugen import toolchain
 from mcugen.boards import load_board
 from mcugen.compile import CompileOptions, Quantized, compile_for, load_quantized
 from mcugen.compiled import Compiled
-from mcugen.emit.project import library_files, write_files
 from mcugen.errors import ToolError
-from mcugen.firmware import build_runner, run_cases
-from mcugen.interp import Interpreter
 from mcugen.ir import Array
-from mcugen.lowering import Kernels
-from mcugen.manifest import manifest_of
+from mcugen.lowering import Optimize, Rules
+from mcugen.memory.liveness import plan_memory
+from tests.rows.drawn import divided, pieces_of
+from tests.support import guarded
 from tests.support.compare import assert_equal_bytes
 from tests.support.zoo import Entry, Zoo
 
@@ -54,53 +56,66 @@ def _quantized(path: Path) -> Quantized:
     return load_quantized(path, CompileOptions())
 
 
-def _golden_cases(entry: Entry, compiled: Compiled) -> list[dict[str, Array]]:
+def _assert_exact(entry: Entry, compiled: Compiled, folder: Path, cmsis_nn: Path | None = None) -> None:
+    """Builds with hooks, runs the cases, and compares every tensor that a layer writes, the first layer first."""
     golden = entry.golden()
     numbers = [list(golden["cases"]).index(name) for name in CASES]
-    return [{n: golden[f"in{i}"][k] for i, n in enumerate(compiled.graph.inputs)} for k in numbers]
+    cases: list[dict[str, Array]] = [
+        {n: golden[f"in{i}"][k] for i, n in enumerate(compiled.graph.inputs)} for k in numbers
+    ]
+    elf = guarded.build(compiled, folder, cmsis_nn)
+    for values, k in zip(guarded.assert_exact(compiled, elf, cases), numbers, strict=True):
+        for i, name in enumerate(compiled.graph.outputs):
+            assert_equal_bytes(values[name], golden[f"out{i}"][k], f"'{name}' of case {golden['cases'][k]}")
+    if entry.stateful:
+        guarded.assert_exact(compiled, elf, cases, fresh_state=False)
 
 
-def _expected(compiled: Compiled, cases: list[dict[str, Array]], fresh_state: bool) -> list[dict[str, Array]]:
-    """All activations of each case."""
-    interpreter, results = Interpreter(compiled.graph), []
-    for case in cases:
-        if fresh_state:
-            interpreter.reset()
-        results.append(interpreter.run(case))
-    return results
-
-
-def _assert_exact(
-    entry: Entry, board_name: str, kernels: Kernels, folder: Path, cmsis_nn: Path | None = None
-) -> None:
-    """Builds with hooks, runs the cases, and compares every tensor that a layer writes, the first layer first."""
-    board, options = load_board(board_name), CompileOptions(kernels=kernels)
-    compiled = compile_for(_quantized(entry.path), entry.path.name, board, options)
-    manifest = manifest_of(compiled, "library")
-    project = folder / "project"
-    write_files(library_files(compiled), project)
-    path = None if cmsis_nn is None else str(cmsis_nn)
-    elf = build_runner(project, manifest, board, folder / "runner.elf", hooks=True, cmsis_nn=path)
-    cases = _golden_cases(entry, compiled)
-    for fresh_state in (True, False) if entry.stateful else (True,):
-        result = run_cases(elf, manifest, board, cases, fresh_state=fresh_state, trace=True)
-        expected = _expected(compiled, cases, fresh_state)
-        for name, wanted, trace, outputs in zip(CASES, expected, result.trace, result.outputs, strict=True):
-            for layer in manifest.layers:
-                for y in layer.outputs:
-                    where = f"case {name}, {layer.name}, kernel {layer.kernel}"
-                    assert_equal_bytes(trace[y.name], wanted[y.name], where)
-            for y in manifest.outputs:
-                assert_equal_bytes(outputs[y.name], wanted[y.name], f"case {name}, output '{y.name}'")
+def _compiled(entry: Entry, board: str, options: CompileOptions) -> Compiled:
+    return compile_for(_quantized(entry.path), entry.path.name, load_board(board), options)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("board", BOARDS)
 def test_native_kernels(zoo: Zoo, board: str, model: str, tmp_path: Path) -> None:
-    _assert_exact(zoo.entry(model), board, "native", tmp_path)
+    entry = zoo.entry(model)
+    _assert_exact(entry, _compiled(entry, board, CompileOptions()), tmp_path)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("board", BOARDS)
 def test_cmsis_nn_kernels(zoo: Zoo, cmsis_nn: Path, board: str, model: str, tmp_path: Path) -> None:
-    _assert_exact(zoo.entry(model), board, "cmsis-nn", tmp_path, cmsis_nn)
+    entry = zoo.entry(model)
+    _assert_exact(entry, _compiled(entry, board, CompileOptions(kernels="cmsis-nn")), tmp_path, cmsis_nn)
+
+
+def _level(zoo: Zoo, board: str, model: str, optimize: Optimize, folder: Path) -> None:
+    entry = zoo.entry(model)
+    _assert_exact(entry, _compiled(entry, board, CompileOptions(optimize=optimize)), folder)
+
+
+@pytest.mark.parametrize("optimize", ["size", "speed", "ram"])
+@pytest.mark.parametrize("model", ["ad01_int8", "sww_ref_int8", "keyword_scrambled_8bit"])
+@pytest.mark.parametrize("board", ["mps2-m0", "mps2-an386", "mps3-an547"])
+def test_levels(zoo: Zoo, board: str, model: str, optimize: Optimize, tmp_path: Path) -> None:
+    _level(zoo, board, model, optimize, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("optimize", ["size", "speed", "ram"])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("board", BOARDS)
+def test_all_levels(zoo: Zoo, board: str, model: str, optimize: Optimize, tmp_path: Path) -> None:
+    _level(zoo, board, model, optimize, tmp_path)
+
+
+@pytest.mark.parametrize("model", ["vww_96_int8", "ic_resnet8_int8", "kws_ref_int8", "person_detect_int8"])
+@pytest.mark.parametrize("board", ["mps2-m0", "mps2-an385", "mps2-an386", "mps3-an547"])
+def test_random_division_into_steps(zoo: Zoo, board: str, model: str, tmp_path: Path) -> None:
+    """By rows in other ways than the search of --optimize ram would find, which takes longer."""
+    entry, target = zoo.entry(model), load_board(board)
+    graph = _quantized(entry.path).graph
+    pieces = pieces_of(graph, Random(f"{model} {board}"))
+    program = divided(graph, pieces, Rules(target.instruction_class, optimize="ram"))
+    compiled = Compiled("divided", entry.path.name, b"", target, program, plan_memory(program))
+    _assert_exact(entry, compiled, tmp_path)

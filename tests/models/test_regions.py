@@ -1,6 +1,7 @@
 """Models spread over small made-up memories, in the emulator: every layer and output, byte for byte.
 
-Copies are done at once by memcpy, and as late as a hook may do them; the runner has guards around every buffer.
+Copies are done at once by memcpy, and as late as a hook may do them; the runner has guards around every buffer, and
+fills what is unused before each layer, see tests/support/guarded.py.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mcugen.manifest import manifest_of, read_manifest
 from tests.memory.residual import residual_graph
 from tests.support import graphs
 from tests.support.compare import assert_equal_bytes
+from tests.support.guarded import PATTERNS
 from tests.support.zoo import Zoo
 
 CASES = ("random", "ramp")
@@ -61,9 +63,9 @@ def _assert_exact(
     manifest, board = read_manifest(project), compiled.board
     interpreter = Interpreter(compiled.graph)
     expected = [interpreter.run(case) for case in cases]
-    for hook in (False, True) if manifest.copies else (False,):
+    for hook, pattern in zip((False, True) if manifest.copies else (False, False), PATTERNS, strict=True):
         elf = build_runner(project, manifest, board, folder / "runner.elf", hooks=True, copy_hook=hook)
-        result = run_cases(elf, manifest, board, cases, fresh_state=False, trace=True)
+        result = run_cases(elf, manifest, board, cases, fresh_state=False, trace=True, guard=pattern)
         for wanted, trace, outputs in zip(expected, result.trace, result.outputs, strict=True):
             for layer in manifest.layers:
                 for y in layer.outputs:

@@ -56,4 +56,15 @@ typedef struct {
 
 #define MCUGEN_LAYER_OUTPUT_OF_MODEL 0x80000000u
 
+/* A buffer, for tools that look inside: the layer `made` makes it, and `last` is the last one that needs it.
+ * Inputs and states are there from the start. Compiled only with the model's HOOKS macro. */
+typedef struct {
+    uint32_t offset; /* in the arena, or in all regions as if they lay one after the other */
+    uint32_t bytes;
+    int32_t made; /* MCUGEN_MADE_BEFORE or a layer */
+    int32_t last;
+} mcugen_live_range;
+
+#define MCUGEN_MADE_BEFORE (-1)
+
 #endif

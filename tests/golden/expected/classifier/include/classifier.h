@@ -74,6 +74,8 @@ const void *classifier_output_data(const classifier_context *context, uint32_t i
 void classifier_layer_hook(const classifier_context *context, uint32_t layer, int begin);
 extern const uint32_t classifier_layer_output_count;
 extern const mcugen_layer_output classifier_layer_outputs[];
+extern const uint32_t classifier_live_range_count;
+extern const mcugen_live_range classifier_live_ranges[]; /* by offset */
 #endif
 
 #ifdef __cplusplus

@@ -245,4 +245,13 @@ const mcugen_layer_output classifier_layer_outputs[] = {
     {2u, 0u, 3u},
     {3u, 0u, 3u},
 };
+const uint32_t classifier_live_range_count = 6u;
+const mcugen_live_range classifier_live_ranges[] = {
+    {0u, 3u, 2, 3},
+    {0u, 3u, 3, 3},
+    {0u, 36u, 1, 2},
+    {0u, 174u, 0, 0},
+    {176u, 144u, 0, 1},
+    {256u, 72u, -1, 0},
+};
 #endif

@@ -90,6 +90,8 @@ const void *float_borders_output_data(const float_borders_context *context, uint
 void float_borders_layer_hook(const float_borders_context *context, uint32_t layer, int begin);
 extern const uint32_t float_borders_layer_output_count;
 extern const mcugen_layer_output float_borders_layer_outputs[];
+extern const uint32_t float_borders_live_range_count;
+extern const mcugen_live_range float_borders_live_ranges[]; /* by offset */
 #endif
 
 #ifdef __cplusplus

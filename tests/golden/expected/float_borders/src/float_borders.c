@@ -257,4 +257,14 @@ const mcugen_layer_output float_borders_layer_outputs[] = {
     {3u, 32u, 12u},
     {4u, 0u, 24u},
 };
+const uint32_t float_borders_live_range_count = 7u;
+const mcugen_live_range float_borders_live_ranges[] = {
+    {0u, 6u, 0, 2},
+    {0u, 24u, -1, 0},
+    {0u, 24u, 4, 4},
+    {16u, 6u, 1, 2},
+    {16u, 6u, 2, 4},
+    {32u, 12u, 3, 4},
+    {32u, 24u, -1, 1},
+};
 #endif

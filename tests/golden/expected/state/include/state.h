@@ -72,6 +72,8 @@ const void *state_output_data(const state_context *context, uint32_t index);
 void state_layer_hook(const state_context *context, uint32_t layer, int begin);
 extern const uint32_t state_layer_output_count;
 extern const mcugen_layer_output state_layer_outputs[];
+extern const uint32_t state_live_range_count;
+extern const mcugen_live_range state_live_ranges[]; /* by offset */
 #endif
 
 #ifdef __cplusplus

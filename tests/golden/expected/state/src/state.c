@@ -158,4 +158,10 @@ const uint32_t state_layer_output_count = 1u;
 const mcugen_layer_output state_layer_outputs[] = {
     {0u, 16u, 2u},
 };
+const uint32_t state_live_range_count = 3u;
+const mcugen_live_range state_live_ranges[] = {
+    {0u, 12u, -1, 0},
+    {16u, 2u, 0, 0},
+    {16u, 4u, -1, 0},
+};
 #endif
