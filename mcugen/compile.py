@@ -21,7 +21,8 @@ from mcugen.memory.schedule import schedule
 from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.rows.effort import effort_on
-from mcugen.rows.select import Setting, smallest
+from mcugen.rows.select import Setting, only_streamed, smallest
+from mcugen.rows.stream import OPTION, orders_for, streamed_input
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -37,6 +38,7 @@ class CompileOptions:
         means int8 for float files; "int8" or "float32".
     io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
     overlap: outputs may share memory with inputs that are not needed any more.
+    input_rows: the input that the caller gives by rows, "" for the only one, None when all are there as a whole.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     optimize: size, speed or what lies between. tune: measure the kernels of every layer and take the best.
     cmsis_nn: the path given for CMSIS-NN, to which "auto" kernels may resort.
@@ -54,6 +56,7 @@ class CompileOptions:
     io: str = "model"
     io_in_arena: bool = True
     overlap: bool = True
+    input_rows: str | None = None
     name: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     dump: Path | None = None
@@ -118,20 +121,36 @@ def compile_for(
     rules = kernel_rules(board, options)
     costs = known_costs(quantized.graph, board, rules, options, progress)
     progress("ordering the operators")
-    programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options)]
+    streamed = _streamed(quantized.graph, options)
+    programs = [lower(graph, rules, costs) for graph in _orders(quantized.graph, options, streamed)]
+    outside = () if options.io_in_arena else external_tensors(quantized.graph)
+    setting = Setting(
+        rules, costs, lambda p: memory_problem(p, outside, options.overlap), effort_on(board.twin().core),
+        streamed=streamed,
+    )  # fmt: skip
     progress("planning memory")
-    program, memory = _smallest_plan(programs, options)
+    usual = programs if streamed is None else [only_streamed(program, setting) for program in programs]
+    program, memory = _smallest_plan(usual, options)
     if options.optimize == "ram":
         progress("computing row by row what needs most memory")
-        outside = () if options.io_in_arena else external_tensors(program.graph)
-        setting = Setting(
-            rules, costs, lambda p: memory_problem(p, outside, options.overlap), effort_on(board.twin().core)
-        )
-        by_rows = smallest(program, setting)
+        base = next(base for base, made in zip(programs, usual, strict=True) if made is program)
+        by_rows = smallest(base, setting)
         program, memory = _smallest_plan([program, by_rows], options)
     name = identifier(options.name or Path(source).stem)
     notes = (*quantized.notes, *choice_notes(rules))
     return Compiled(name, source, quantized.model, board, program, memory, notes, quantized.savings)
+
+
+def _streamed(graph: Graph, options: CompileOptions) -> str | None:
+    """The input that comes by rows, if one shall. Raises InputError."""
+    if options.input_rows is None:
+        return None
+    if not options.io_in_arena:
+        raise InputError(
+            "an input that comes by rows lies in the arena, a few rows of it at a time", where=OPTION,
+            hint="leave out --io-memory caller",
+        )  # fmt: skip
+    return streamed_input(graph, options.input_rows)
 
 
 def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tuple[Program, MemoryPlan]:
@@ -140,13 +159,16 @@ def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> tupl
     return min(zip(programs, plans, strict=True), key=lambda planned: planned[1].arena_bytes)
 
 
-def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:
+def _orders(graph: Graph, options: CompileOptions, streamed: str | None = None) -> list[Graph]:
     """The graph in its own order and in that of the lowest peak, if there is a lower one.
 
-    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps.
+    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps. Raises InputError when
+    an input cannot be streamed.
     """
-    ordered = schedule(graph, () if options.io_in_arena else external_tensors(graph))
-    return [graph] if ordered is graph else [graph, ordered]
+    outside = external_tensors(graph) if not options.io_in_arena else () if streamed is None else (streamed,)
+    ordered = schedule(graph, outside)
+    orders = [graph] if ordered is graph else [graph, ordered]
+    return orders if streamed is None else orders_for(streamed, orders)
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:

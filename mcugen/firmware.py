@@ -71,11 +71,28 @@ def compile_runner(project: Path, manifest: Manifest, board: Board, *, hooks: bo
             f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE",
             f"MODEL_LAYER_COUNT={macro}_LAYER_COUNT",
             *((f"MODEL_EXTERNAL_IO_BYTES={macro}_EXTERNAL_IO_BYTES",) if manifest.external_io else ()),
+            *_streaming(manifest),
             *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
         ),
     )
     objects = toolchain.compile_sources(board, [resource_dir("firmware") / "runner" / "runner.c"], options)
     return objects + toolchain.compile_sources(board, runtime, toolchain.CompileOptions((runtime[0].parent,)))
+
+
+def _streaming(manifest: Manifest) -> tuple[str, ...]:
+    """What the runner needs to know of an input that it gives by rows."""
+    names = [entry.name for entry in manifest.inputs]
+    if manifest.streamed_input is None:
+        return ()
+    number = names.index(manifest.streamed_input)
+    field = "input" if len(names) == 1 else f"input_{number}"
+    macro = f"{manifest.name}_{field}".upper()
+    return (
+        f"MODEL_STREAMED_INPUT={number}u",
+        f"MODEL_SET_ROWS={manifest.name}_set_{field}_rows",
+        f"MODEL_ROWS={macro}_ROWS",
+        f"MODEL_ROW_BYTES={macro}_ROW_BYTES",
+    )
 
 
 def compile_library(

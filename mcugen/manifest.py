@@ -45,7 +45,10 @@ class LayerEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Paths are relative to the project's folder, with forward slashes."""
+    """Paths are relative to the project's folder, with forward slashes.
+
+    streamed_input: the input that the program around the model gives by rows.
+    """
 
     name: str
     source: str
@@ -65,6 +68,7 @@ class Manifest:
     outputs: tuple[TensorEntry, ...]
     layers: tuple[LayerEntry, ...]
     optimize: str = "balanced"
+    streamed_input: str | None = None
     mcugen: str = __version__
     schema: int = SCHEMA
 
@@ -98,6 +102,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         optimize=compiled.program.optimize,
         instruction_class=compiled.program.instruction_class,
         uses_cmsis_nn=compiled.program.uses_cmsis_nn,
+        streamed_input=compiled.program.streamed,
         external_io=bool(compiled.memory.external),
         arena_bytes=compiled.memory.arena_bytes,
         scratch_bytes=compiled.memory.scratch_bytes,

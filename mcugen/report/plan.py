@@ -10,14 +10,14 @@ from typing import Any, Literal, TypeAlias
 from rich.table import Table
 
 from mcugen.compiled import Compiled
-from mcugen.ir import Graph
+from mcugen.lowering import Program
 from mcugen.memory import Buffer
 from mcugen.memory.liveness import alias_roots
 from mcugen.report.text import kib, plain_table
 
-Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch"]
+Kind: TypeAlias = Literal["input", "input window", "output", "activation", "state", "scratch"]
 _MOST_CHARACTERS = 60
-KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch")
+KINDS: tuple[Kind, ...] = ("input", "input window", "output", "activation", "state", "scratch")
 
 
 def span(first: int, last: int) -> str:
@@ -141,7 +141,7 @@ def plan_view(compiled: Compiled) -> PlanView:
 def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
     """The row of a buffer that holds the tensors of these names; scratch holds none."""
     memory, steps = compiled.memory, compiled.program.steps
-    kind = _kind(compiled.graph, names)
+    kind = _kind(compiled.program, names)
     made = kind in ("output", "activation") and steps
     return Row(
         number=0,
@@ -157,10 +157,13 @@ def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
     )
 
 
-def _kind(graph: Graph, names: Sequence[str]) -> Kind:
+def _kind(program: Program, names: Sequence[str]) -> Kind:
     """What a buffer is for."""
+    graph = program.graph
     if not names:
         return "scratch"
+    if program.streamed in names:
+        return "input window"
     if set(names) & set(graph.inputs):
         return "input"
     if set(names) & set(graph.outputs):

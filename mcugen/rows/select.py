@@ -15,6 +15,7 @@ from mcugen.lowering import Costs, KernelCall, Program, Rules, Step, step_of
 from mcugen.lowering.choice import least_scratch
 from mcugen.memory import Problem, plan
 from mcugen.rows.effort import Effort
+from mcugen.rows.feed import ReadRows, readers
 from mcugen.rows.fuse import BandLowering, fused
 from mcugen.rows.order import Run, works_by_rows
 
@@ -26,6 +27,7 @@ _SECONDS = 0.1
 _SECONDS_ALONE = 0.02
 _LONGEST_RUN = 12
 _UNITS = (8, 4, 2, 1)
+_NEARLY = 1.03
 _THRIFTS = (0, 1, 2)
 
 
@@ -92,6 +94,7 @@ class Setting:
 
     costs: see `lower`. problem_of: the planning problem of a program. effort: instructions of a call.
     enough: bytes of an arena that need not be smaller.
+    streamed: an input that the caller gives by rows, see `stream`; what reads it is computed by rows.
     """
 
     rules: Rules
@@ -99,6 +102,7 @@ class Setting:
     problem_of: ProblemOf
     effort: Effort
     enough: int = 0
+    streamed: str | None = None
 
 
 def smallest(program: Program, setting: Setting) -> Program:
@@ -107,6 +111,14 @@ def smallest(program: Program, setting: Setting) -> Program:
     Divisions that take more than SLOWEST times the program's instructions are not considered.
     """
     return _Search(program, setting).run().program
+
+
+def only_streamed(program: Program, setting: Setting) -> Program:
+    """The program with nothing computed by rows but the first operators, as many as make the arena small.
+
+    Of the ways that come near to the smallest arena it is the fastest.
+    """
+    return _Search(program, setting).streaming().program
 
 
 def _most_promising(found: Sequence[Division]) -> list[Division]:
@@ -138,6 +150,7 @@ class _Search:
     needs: dict[tuple[Part, frozenset[str]], int] = field(default_factory=dict)
     lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
+    reading: range = range(0)
     slowest: float = math.inf
 
     def __post_init__(self) -> None:
@@ -146,9 +159,11 @@ class _Search:
             BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in _THRIFTS
         ]
         self.by_rows = [works_by_rows(op, graph.tensors) for op in graph.ops]
+        if self.setting.streamed is not None:
+            self.reading = readers(graph, self.setting.streamed)
 
     def run(self) -> Division:
-        usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
+        usual = self.streaming() if self.reading else self._division(self._operators(0, len(self.by_rows)))
         self.slowest = SLOWEST * self._effort(usual.parts)
         if usual.arena <= self.setting.enough:
             return usual
@@ -160,6 +175,32 @@ class _Search:
             beam = _most_promising(list(found.values()))
             best = min((best, *beam), key=lambda d: d.score)
         return self._faster(best)
+
+    def streaming(self) -> Division:
+        """Every operator for itself, but a run of those that read the streamed input and of some after them."""
+        found = [self._division(parts) for parts in self._streaming_parts()]
+        limit = _NEARLY * min(division.arena for division in found)
+        near = [division for division in found if division.arena <= limit]
+        return min(near, key=lambda d: (self._effort(d.parts), len(d.program.steps[0].calls)))
+
+    def _streaming_parts(self) -> Iterator[tuple[Part, ...]]:
+        start, least = self.reading.start, self.reading.stop
+        for end in range(least, min(max(least, start + _LONGEST_RUN), len(self.by_rows)) + 1):
+            if not all(self.by_rows[start:end]):
+                break
+            before, after = self._operators(0, start), self._operators(end, len(self.by_rows))
+            yield from ((*before, Part(start, end, unit), *after) for unit in _UNITS)
+
+    @staticmethod
+    def _operators(start: int, end: int) -> tuple[Part, ...]:
+        return tuple(Part(k, k + 1) for k in range(start, end))
+
+    def _allowed(self, part: Part) -> bool:
+        """Whether those that read the streamed input are all left out, or are all computed by rows as they come."""
+        first, stop = self.reading.start, self.reading.stop
+        if part.end <= first or part.start >= stop:
+            return True
+        return part.start <= first and stop <= part.end and part.unit > 0 and not part.upwards
 
     # Changes
 
@@ -191,6 +232,9 @@ class _Search:
 
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
+        return filter(self._allowed, self._any_ways(full))
+
+    def _any_ways(self, full: Part) -> Iterator[Part]:
         if full.alone:
             yield from (Part(full.start, full.end, thrift=thrift) for thrift in _THRIFTS[1:])
         for start in range(max(0, full.end - _LONGEST_RUN), full.start + 1):
@@ -211,7 +255,7 @@ class _Search:
             self._effort([part])
             by_rows = all(self.by_rows[part.start : part.end])
             ways = [way for way in _all_ways(part.start, part.end) if by_rows or not way.unit]
-            ways = [way for way in ways if self._effort([way]) < self.efforts[part]]
+            ways = [way for way in ways if self._allowed(way) and self._effort([way]) < self.efforts[part]]
             for way in sorted(ways, key=lambda way: self.efforts[way]):
                 parts = best.with_part(way)
                 assert parts is not None
@@ -293,4 +337,6 @@ class _Search:
             for name in op.outputs
             if name in graph.outputs or any(reader not in ops for reader in readers.get(name, []))
         )
-        return Run(ops, graph.tensors, tuple(results))
+        fed = self.setting.streamed if part.start <= self.reading.start < part.end else None
+        first = (ReadRows.of(fed),) if fed is not None else ()
+        return Run((*first, *ops), graph.tensors, tuple(results))
