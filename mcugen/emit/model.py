@@ -167,7 +167,9 @@ class _Emitter:
     def _question(self, values: list[str], indent: int) -> list[str]:
         """The call of the user's function that writes rows of the input."""
         field = self._streamed_field
-        parts = c.hanging(f"if (context->{field}_rows(", [f"context->{field}_user", *values], ") != 0) {", indent)
+        parts = c.hanging(
+            f"if (context->{field}_rows(", [f"context->{field}_user", *values], ") != 0) {", indent
+        )
         lines = [*parts, "    return MCUGEN_ERROR_INPUT;", "}"]
         return [" " * indent + line for line in lines]
 
@@ -281,7 +283,9 @@ class _Emitter:
             "MACRO": f"{role}{suffix}".upper(),
             "function": f"{role}{suffix}",
             "pointer": f"{'const ' if role == 'output' else ''}{tensor.dtype.c_type} *",
-            "dims": _row_sizes(tensor, dims) if streamed else [{"name": "ELEMENTS", "size": tensor.elements}, *dims],
+            "dims": _row_sizes(tensor, dims)
+            if streamed
+            else [{"name": "ELEMENTS", "size": tensor.elements}, *dims],
             "streamed": streamed,
             "quantized": quantized,
             "scale": c.float_literal(tensor.scale) if quantized else "",

@@ -37,7 +37,9 @@ def _named(graph: Graph, asked: str) -> str:
     names = ", ".join(graph.inputs)
     found = f"no input is called '{asked}'" if asked else f"the model has {len(graph.inputs)} inputs"
     raise InputError(
-        f"{found}; there are: {names}", where=OPTION, hint=f"for example {OPTION} {graph.inputs[0]}=stream:rows"
+        f"{found}; there are: {names}",
+        where=OPTION,
+        hint=f"for example {OPTION} {graph.inputs[0]}=stream:rows",
     )
 
 
@@ -53,6 +55,10 @@ def _problem(graph: Graph, name: str) -> str:
     """What keeps an input from being streamed, or ""."""
     reading = readers(graph, name)
     if name in graph.outputs or not reading:
-        return f"input '{name}' {'is an output as well' if name in graph.outputs else 'is read by no operator'}"
+        return (
+            f"input '{name}' {'is an output as well' if name in graph.outputs else 'is read by no operator'}"
+        )
     whole = (op for op in graph.ops[reading.start : reading.stop] if not works_by_rows(op, graph.tensors))
-    return next((f"{op.origin or op.kind} does not work row by row: it needs '{name}' as a whole" for op in whole), "")
+    return next(
+        (f"{op.origin or op.kind} does not work row by row: it needs '{name}' as a whole" for op in whole), ""
+    )
