@@ -73,7 +73,10 @@ class _Number:
 
     def text(self, step: int = 0) -> str:
         """The C expression; in a loop it advances by ``step`` each time."""
-        return f"{self.offset}u + i * {step}u" if step else f"{self.offset}u"
+        moving = "i" if step == 1 else f"i * {step}u"
+        if not step:
+            return f"{self.offset}u"
+        return f"{self.offset}u + {moving}" if self.offset else moving
 
 
 @dataclass(frozen=True)
@@ -448,6 +451,7 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         "bound": emitter.bound(),
         "bound_bytes": emitter.bound_bytes(),
         "streamed": [t for t in tensors if t["streamed"]],
+        "has_whole_inputs": compiled.graph.inputs != (compiled.program.streamed,),
         "state_text": f"{len(states)} state tensors" if states else "this model keeps nothing",
     }
     source = {**header, **_source_records(emitter, layers, states)}

@@ -15,8 +15,8 @@ typedef enum {
     MCUGEN_ERROR_INPUT = -5,           /* the function that gives an input by rows failed */
 } mcugen_status;
 
-/* Gives an input by rows, yours to write: puts ``count`` rows, from number ``first`` on, one behind the other to ``rows``, which is
- * aligned to the input's elements. Returns 0, or anything else when it cannot. */
+/* Yours to write: gives an input by rows. It writes rows number first to first + count - 1, one behind the
+ * other, to rows, which is aligned to the input's elements, and returns 0; anything else when it cannot. */
 typedef int (*mcugen_read_rows)(void *user, void *rows, uint32_t first, uint32_t count);
 
 typedef enum {
