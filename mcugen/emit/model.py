@@ -149,7 +149,7 @@ class _Emitter:
                 return f"{_dims(tensor)} constant"
             return f"{_dims(tensor)} at [{offsets[name]}, {offsets[name] + tensor.bytes})"
 
-        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external)
+        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external) or "the caller"
         writes = ", ".join(place(n) for n in step.outputs)
         macs = step.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""

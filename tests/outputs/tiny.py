@@ -58,10 +58,12 @@ def tiny_graph(*, padded: bool = False) -> Graph:
     return Graph({}, (), ("image",), ("scores",)).with_ops(ops, {t.name: t for t in tensors})
 
 
-def tiny(board: str, kernels: Kernels = "native", *, padded: bool = False) -> Compiled:
+def tiny(
+    board: str, kernels: Kernels = "native", *, padded: bool = False, input_rows: str | None = None
+) -> Compiled:
     """The network compiled for a board."""
     quantized = Quantized(tiny_graph(padded=padded), b"tiny", "tflite", ())
-    options = CompileOptions(kernels=kernels, name=NAME)
+    options = CompileOptions(kernels=kernels, name=NAME, input_rows=input_rows)
     return compile_for(quantized, "tiny.tflite", load_board(board), options)
 
 
