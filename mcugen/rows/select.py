@@ -178,18 +178,26 @@ class _Search:
 
     def streaming(self) -> Division:
         """Every operator for itself, but a run of those that read the streamed input and of some after them."""
-        found = [self._division(parts) for parts in self._streaming_parts()]
-        limit = _NEARLY * min(division.arena for division in found)
-        near = [division for division in found if division.arena <= limit]
-        return min(near, key=lambda d: (self._effort(d.parts), len(d.program.steps[0].calls)))
+        by_one = {run: self._arena(run) for run in self._streaming_runs()}
+        limit = _NEARLY * min(by_one.values())
+        near = [replace(run, unit=unit) for run in by_one if by_one[run] <= limit for unit in _UNITS]
+        near = [run for run in near if (by_one.get(run) or self._arena(run)) <= limit]
+        return self._division(self._with_run(min(near, key=lambda run: self._effort(self._with_run(run)))))
 
-    def _streaming_parts(self) -> Iterator[tuple[Part, ...]]:
+    def _streaming_runs(self) -> Iterator[Part]:
+        """The runs that may be, row by row."""
         start, least = self.reading.start, self.reading.stop
         for end in range(least, min(max(least, start + _LONGEST_RUN), len(self.by_rows)) + 1):
             if not all(self.by_rows[start:end]):
-                break
-            before, after = self._operators(0, start), self._operators(end, len(self.by_rows))
-            yield from ((*before, Part(start, end, unit), *after) for unit in _UNITS)
+                return
+            yield Part(start, end, 1)
+
+    def _with_run(self, run: Part) -> tuple[Part, ...]:
+        return (*self._operators(0, run.start), run, *self._operators(run.end, len(self.by_rows)))
+
+    def _arena(self, run: Part) -> int:
+        """Bytes that were found for all operators, none but a run by rows."""
+        return plan(self.setting.problem_of(self._program(self._with_run(run))), seconds=_SECONDS).peak
 
     @staticmethod
     def _operators(start: int, end: int) -> tuple[Part, ...]:
