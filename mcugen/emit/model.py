@@ -35,10 +35,11 @@ class _Constants:
     by_content: dict[tuple[bytes, str], str] = field(default_factory=dict)
 
     def add(self, suffix: str, data: Array, title: str) -> str:
-        """The C name of an array with this content."""
+        """The C name of an array with this content. Bands of an operator may have arrays of their own: names are
+        numbered when they are taken."""
         key = (data.tobytes(), data.dtype.name)
         if key not in self.by_content:
-            name = f"{self.prefix}_{suffix}"
+            name = _unused(f"{self.prefix}_{suffix}", set(self.arrays))
             self.by_content[key] = name
             self.arrays[name] = (data, title)
         return self.by_content[key]

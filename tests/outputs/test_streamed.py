@@ -22,9 +22,10 @@ STRICT = "-Wall -Wextra -Wconversion -Wshadow -Werror"
 
 
 @every_compiler
-def test_host(compiler: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("padded", [False, True])
+def test_host(compiler: str, padded: bool, tmp_path: Path) -> None:
     """Rows come from a stream, which shows that they are read once and in order, and what happens when it ends."""
-    compiled = tiny("mps2-an385", input_rows="")
+    compiled = tiny("mps2-an385", padded=padded, input_rows="")
     rows = (f"SET_ROWS={NAME}_set_input_rows", f"ROW_BYTES={NAME.upper()}_INPUT_ROW_BYTES")
     check_outputs(compiled, build(compiled, tmp_path, compiler, *rows))
 
