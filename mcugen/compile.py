@@ -24,7 +24,8 @@ from mcugen.passes.drop_softmax import drop_softmax
 from mcugen.quantize import quantize_float, quantize_qdq
 from mcugen.regions import AUTO, SINGLE, banks_of
 from mcugen.rows.effort import effort_of, effort_on
-from mcugen.rows.select import Setting, smallest, trade_offs
+from mcugen.rows.select import Setting, only_streamed, smallest, trade_offs
+from mcugen.rows.stream import OPTION, orders_for, streamed_input
 from mcugen.tune import measured_costs
 from mcugen.verify_ir import check_supported
 
@@ -41,6 +42,7 @@ class CompileOptions:
     io_in_arena: inputs and outputs lie in the arena; otherwise in memory that the caller binds.
     overlap: outputs may share memory with inputs that are not needed any more.
     regions: the memories that activations may lie in, see `regions.banks_of`.
+    input_rows: the input that the caller gives by rows, "" for the only one, None when all are there as a whole.
     shapes: fixed shapes of inputs by name. dump: folder for the graph after every pass.
     optimize: size, speed or what lies between.
     max_ram: bytes that the arena may take; the fastest program that fits is looked for. any_level: among the kernels
@@ -64,6 +66,7 @@ class CompileOptions:
     io_in_arena: bool = True
     overlap: bool = True
     regions: str = SINGLE
+    input_rows: str | None = None
     name: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     dump: Path | None = None
@@ -155,12 +158,31 @@ def _planned(graph: Graph, board: Board, options: CompileOptions, progress: Prog
     rules = kernel_rules(board, options)
     costs = known_costs(graph, board, rules, options, progress)
     progress("ordering the operators")
-    forms = _forms(graph, options)
+    streamed = _streamed(graph, options)
+    forms = _forms(graph, options, streamed)
     programs = [lower(form.graph, rules, costs) for form in forms]
     progress("planning memory")
+    if streamed is not None:
+        programs = [only_streamed(p, _setting(p.graph, board, options)) for p in programs]
     planned = _smallest_plan(programs, options)
     savings = next(form.savings for form in forms if form.graph is planned.program.graph)
     return replace(planned, savings=savings)
+
+
+def _streamed(graph: Graph, options: CompileOptions) -> str | None:
+    """The input that comes by rows, if one shall. Raises InputError."""
+    if options.input_rows is None:
+        return None
+    if not options.io_in_arena:
+        raise InputError(
+            "an input that comes by rows lies in the arena, a few rows of it at a time", where=OPTION,
+            hint="leave out --io-memory caller",
+        )  # fmt: skip
+    if options.regions != SINGLE:
+        raise InputError(
+            "an input that comes by rows needs the one arena", where=OPTION, hint="leave out --regions"
+        )
+    return streamed_input(graph, options.input_rows)
 
 
 def _smallest_by_rows(
@@ -168,27 +190,35 @@ def _smallest_by_rows(
 ) -> Planned:
     """What takes the least memory when operators are computed row by row too."""
     progress("computing row by row what needs most memory")
-    setting = _setting(usual.program.graph, board, options)
-    by_rows = smallest(trade_offs(usual.program, setting), effort_of(usual.program, setting.effort))
+    whole, setting = _whole(usual, board, options)
+    by_rows = smallest(trade_offs(whole, setting), effort_of(whole, setting.effort))
     return replace(_smallest_plan([usual.program, by_rows.program], options), savings=usual.savings)
+
+
+def _whole(planned: Planned, board: Board, options: CompileOptions) -> tuple[Program, Setting]:
+    """A program with every operator at once, and what a search by rows goes by."""
+    setting = _setting(planned.program.graph, board, options)
+    if setting.streamed is None:
+        return planned.program, setting
+    return lower(planned.program.graph, setting.rules, setting.costs), setting
 
 
 def _within(
     limit: int, graph: Graph, board: Board, options: CompileOptions, progress: Progress
 ) -> tuple[Planned, str]:
     """The fastest program found whose arena is within the limit, and what that takes. Raises DoesNotFitError."""
-    effort = effort_on(board.twin().core)
     found = []
     for level in _levels(options):
         planned = _planned(graph, board, replace(options, optimize=level), progress)
-        found.append(replace(planned, effort=effort_of(planned.program, effort)))
+        whole, setting = _whole(planned, board, replace(options, optimize=level))
+        found.append(replace(planned, effort=effort_of(whole, setting.effort)))
     taken = fastest_within(limit, found)
     if taken is None:
         if options.any_level:
             options = replace(options, optimize="ram")
         usual = _planned(graph, board, options, progress)
         progress("computing row by row what needs most memory")
-        ways = trade_offs(usual.program, _setting(usual.program.graph, board, options))
+        ways = trade_offs(*_whole(usual, board, options))
         taken = by_rows_within(limit, ways, lambda p: _smallest_plan([p], options).memory)
         taken = replace(taken, savings=usual.savings)
     return taken, trade_note(limit, taken, found[-1])
@@ -208,6 +238,7 @@ def _setting(graph: Graph, board: Board, options: CompileOptions) -> Setting:
         known_costs(graph, board, rules, options),
         lambda program: memory_problem(program, outside, options.overlap),
         effort_on(board.twin().core),
+        _streamed(graph, options),
     )
 
 
@@ -217,7 +248,7 @@ def _smallest_plan(programs: Sequence[Program], options: CompileOptions) -> Plan
     return min(map(Planned, programs, plans), key=lambda planned: planned.arena_bytes)
 
 
-def _forms(graph: Graph, options: CompileOptions) -> list[passes.PassResult]:
+def _forms(graph: Graph, options: CompileOptions, streamed: str | None) -> list[passes.PassResult]:
     """The graph with parts of tensors in place, as far as allowed, and without, each in all orders worth planning.
 
     Which of them has the smallest arena is seen when they are planned: what is in place saves a copy, but keeps all of
@@ -233,17 +264,20 @@ def _forms(graph: Graph, options: CompileOptions) -> list[passes.PassResult]:
     return [
         passes.PassResult(ordered, form.savings)
         for form in found.values()
-        for ordered in _orders(form.graph, options)
+        for ordered in _orders(form.graph, options, streamed)
     ]
 
 
-def _orders(graph: Graph, options: CompileOptions) -> list[Graph]:
+def _orders(graph: Graph, options: CompileOptions, streamed: str | None = None) -> list[Graph]:
     """The graph in its own order and in that of the lowest peak, if there is a lower one.
 
-    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps.
+    Which of them has the smaller arena is seen when they are planned: a peak knows no overlaps. Raises InputError when
+    an input cannot be streamed.
     """
-    ordered = schedule(graph, () if options.io_in_arena else external_tensors(graph))
-    return [graph] if ordered is graph else [graph, ordered]
+    outside = external_tensors(graph) if not options.io_in_arena else () if streamed is None else (streamed,)
+    ordered = schedule(graph, outside)
+    orders = [graph] if ordered is graph else [graph, ordered]
+    return orders if streamed is None else orders_for(streamed, orders)
 
 
 def kernel_rules(board: Board, options: CompileOptions) -> Rules:

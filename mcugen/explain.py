@@ -91,13 +91,14 @@ def _layer(
         [found.get(call.function) for found, call in zip(known, step.calls, strict=True)] if known else [None]
     )
     others = known[0] if len(known) == 1 else {}
+    first = next(call for call in step.calls if not call.asks_caller)
     return Layer(
         index=index,
         name=step.title,
         op=step.kind,
-        shape=step.calls[0].label,
-        contract=step.calls[0].kernel,
-        kernel=step.calls[0].function,
+        shape=first.label,
+        contract=first.kernel,
+        kernel=first.function,
         reason=step.reasons[0] if step.reasons else "",
         macs=step.macs(tensors),
         expected=None if None in own else round(sum(cost for cost in own if cost is not None)),
@@ -105,7 +106,7 @@ def _layer(
         alternatives=tuple(
             Alternative(function, round(cost))
             for function, cost in sorted(others.items(), key=lambda item: item[1])
-            if function != step.calls[0].function
+            if function != first.function
         ),
     )
 

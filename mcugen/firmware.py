@@ -75,6 +75,7 @@ def compile_runner(
             _memory_define(manifest),
             f"MODEL_LAYER_COUNT={macro}_LAYER_COUNT",
             *((f"MODEL_EXTERNAL_IO_BYTES={macro}_EXTERNAL_IO_BYTES",) if manifest.external_io else ()),
+            *_streaming(manifest),
             *((f"{macro}_HOOKS", "MODEL_HOOKS") if hooks else ()),
             *((f"{macro}_COPY_HOOK", "MODEL_COPY_HOOK") if copy_hook else ()),
         ),
@@ -90,6 +91,22 @@ def _memory_define(manifest: Manifest) -> str:
         return f"MODEL_ARENA_SIZE={macro}_ARENA_SIZE"
     entries = (f'X({r.name},{macro}_{r.name.upper()}_SIZE,"{r.section}")' for r in manifest.regions)
     return f"MODEL_REGIONS(X)={' '.join(entries)}"
+
+
+def _streaming(manifest: Manifest) -> tuple[str, ...]:
+    """What the runner needs to know of an input that it gives by rows."""
+    names = [entry.name for entry in manifest.inputs]
+    if manifest.streamed_input is None:
+        return ()
+    number = names.index(manifest.streamed_input)
+    field = "input" if len(names) == 1 else f"input_{number}"
+    macro = f"{manifest.name}_{field}".upper()
+    return (
+        f"MODEL_STREAMED_INPUT={number}u",
+        f"MODEL_SET_ROWS={manifest.name}_set_{field}_rows",
+        f"MODEL_ROWS={macro}_ROWS",
+        f"MODEL_ROW_BYTES={macro}_ROW_BYTES",
+    )
 
 
 def compile_library(

@@ -60,6 +60,7 @@ class Manifest:
 
     arena_bytes: of all regions together. regions: none where all lies in one arena. copies: an inference copies
     between memories, so that there is a hook for that.
+    streamed_input: the input that the program around the model gives by rows.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Manifest:
     optimize: str = "balanced"
     regions: tuple[RegionEntry, ...] = ()
     copies: bool = False
+    streamed_input: str | None = None
     mcugen: str = __version__
     schema: int = SCHEMA
 
@@ -118,6 +120,7 @@ def manifest_of(compiled: Compiled, project: str) -> Manifest:
         optimize=compiled.program.optimize,
         instruction_class=compiled.program.instruction_class,
         uses_cmsis_nn=compiled.program.uses_cmsis_nn,
+        streamed_input=compiled.program.streamed,
         external_io=bool(compiled.memory.external),
         arena_bytes=compiled.memory.arena_bytes,
         scratch_bytes=compiled.memory.scratch_bytes,

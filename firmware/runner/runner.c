@@ -292,11 +292,49 @@ static void bind_external(MODEL_CONTEXT *context, const mcugen_model_info *info)
 }
 #endif
 
+#ifdef MODEL_STREAMED_INPUT
+static uint8_t streamed[MODEL_ROWS * MODEL_ROW_BYTES];
+static uint32_t rows_given;
+
+/* Gives rows of the whole input, which are to be asked for in order. */
+static int give_rows(void *user, void *rows, uint32_t first, uint32_t count)
+{
+    (void)user;
+    if (first != rows_given || count > MODEL_ROWS - first) {
+        return 1;
+    }
+    memcpy(rows, streamed + first * MODEL_ROW_BYTES, count * MODEL_ROW_BYTES);
+    rows_given += count;
+    return 0;
+}
+
+static void *input_memory(const MODEL_CONTEXT *context, uint32_t index)
+{
+    rows_given = 0;
+    return index == MODEL_STREAMED_INPUT ? streamed : MODEL_FN(_input_data)(context, index);
+}
+
+static void stream_input(MODEL_CONTEXT *context)
+{
+    MODEL_SET_ROWS(context, give_rows, NULL);
+}
+#else
+static void *input_memory(const MODEL_CONTEXT *context, uint32_t index)
+{
+    return MODEL_FN(_input_data)(context, index);
+}
+
+static void stream_input(MODEL_CONTEXT *context)
+{
+    (void)context;
+}
+#endif
+
 /* Runs one case and returns its ticks. */
 static uint64_t run_case(MODEL_CONTEXT *context, const mcugen_model_info *info, int32_t input, int32_t output)
 {
     for (uint32_t i = 0; i < info->input_count; ++i) {
-        read_exactly(input, MODEL_FN(_input_data)(context, i), info->inputs[i].bytes);
+        read_exactly(input, input_memory(context, i), info->inputs[i].bytes);
     }
     const uint64_t start = mcugen_rt_ticks();
     if (MODEL_FN(_run)(context) != MCUGEN_OK) {
@@ -330,6 +368,7 @@ int main(void)
     }
     const mcugen_model_info *info = MODEL_FN(_info)();
     bind_external(&context, info);
+    stream_input(&context);
     mcugen_rt_ticks_start();
     mcugen_rt_stack_paint();
     const uint32_t depth = mcugen_rt_stack_depth();

@@ -98,6 +98,13 @@ class CompileFlags:
     io_memory: Annotated[
         str, typer.Option(help="Memory of inputs and outputs: arena, or caller to bind your own.")
     ] = "arena"
+    input_rows: Annotated[
+        Optional[str],
+        typer.Option(
+            "--input", metavar="[NAME=]stream:rows",
+            help="The input comes by rows, from a function of yours: only a few of them are in the arena at a time.",
+        ),
+    ] = None  # fmt: skip
     shape: ShapeOpt = None
     output: Annotated[
         str,
@@ -129,6 +136,7 @@ class CompileFlags:
             io_in_arena=choice("--io-memory", self.io_memory, ("arena", "caller")) == "arena",
             overlap=self.overlap,
             regions=self.regions,
+            input_rows=_input_rows(self.input_rows),
             shapes=shapes(self.shape),
         )
 
@@ -149,6 +157,19 @@ def byte_count(option: str, value: str) -> int:
             f"'{value}' is not a number of bytes above 0", where=option, hint="for example 20000 or 20K"
         )
     return count * {"": 1, "k": 1 << 10, "m": 1 << 20}[found[2].lower()]
+
+
+def _input_rows(value: str | None) -> str | None:
+    """The input to stream, "" for the only one; None for none. Raises InputError."""
+    if value is None:
+        return None
+    name, equals, kind = value.rpartition("=")
+    if kind != "stream:rows" or bool(name) != bool(equals):
+        raise InputError(
+            f"'{value}' is not stream:rows or NAME=stream:rows", where="--input",
+            hint="data for the inputs is given to mcugen run --input, and to mcugen verify --inputs",
+        )  # fmt: skip
+    return name
 
 
 def shapes(values: Sequence[str] | None) -> dict[str, Shape]:

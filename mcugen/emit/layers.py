@@ -48,7 +48,7 @@ def own_copies(program: Program) -> frozenset[ParameterSet]:
     """
     work: dict[ParameterSet, float] = {}
     for step in program.steps:
-        for call in step.calls:
+        for call in (call for call in step.calls if not call.asks_caller):
             key = (call.function, call.params)
             work[key] = work.get(key, 0) + _work(step, program.graph.tensors) / len(step.calls)
     if program.optimize == "size":

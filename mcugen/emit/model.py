@@ -17,7 +17,7 @@ from mcugen.emit.regions import CopyPlan, c_names, has_copies, region_names, reg
 from mcugen.emit.render import render
 from mcugen.ir import Array, DType, Tensor
 from mcugen.lowering import KernelCall, Step
-from mcugen.memory.liveness import ALIGNMENT, Place
+from mcugen.memory.liveness import ALIGNMENT, Place, io_names
 from mcugen.memory.lives import buffer_lives
 from mcugen.memory.problem import align_up
 from mcugen.memory.traffic import ConstantKey, constant_keys
@@ -70,26 +70,40 @@ class _Place:
 
 
 @dataclass(frozen=True)
+class _Number:
+    """A row's number."""
+
+    offset: int
+
+    def text(self, step: int = 0) -> str:
+        """The C expression; in a loop it advances by ``step`` each time."""
+        moving = "i" if step == 1 else f"i * {step}u"
+        if not step:
+            return f"{self.offset}u"
+        return f"{self.offset}u + {moving}" if self.offset else moving
+
+
+@dataclass(frozen=True)
 class _LayerCall:
     """A kernel call with the expressions of its arguments."""
 
     kernel_call: KernelCall
-    arguments: tuple[str | _Place, ...]
+    arguments: tuple[str | _Place | _Number, ...]
 
     @property
     def fixed(self) -> tuple[Any, ...]:
         """What must be equal for two calls to differ in nothing but offsets."""
         places = ((a.cast, a.base) if isinstance(a, _Place) else a for a in self.arguments)
-        return (self.kernel_call.params, *places)
+        return (self.kernel_call.params, *(a for a in places if not isinstance(a, _Number)))
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        return tuple(a.offset for a in self.arguments if isinstance(a, _Place))
+        return tuple(a.offset for a in self.arguments if not isinstance(a, str))
 
     def values(self, steps: tuple[int, ...] = ()) -> list[str]:
         """The arguments as C; in a loop the places advance by ``steps``."""
         advance = iter(steps or (0,) * len(self.offsets))
-        return [a.text(next(advance)) if isinstance(a, _Place) else a for a in self.arguments]
+        return [a if isinstance(a, str) else a.text(next(advance)) for a in self.arguments]
 
 
 @dataclass
@@ -158,7 +172,7 @@ class _Emitter:
                 return f"{_dims(tensor)} constant"
             return f"{_dims(tensor)} at {span(name, tensor.bytes)}"
 
-        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external)
+        reads = ", ".join(place(n) for n in step.inputs if n in offsets or n in external) or "the caller"
         writes = ", ".join(place(n) for n in step.outputs)
         macs = step.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
@@ -170,9 +184,26 @@ class _Emitter:
 
     def _statement(self, call: KernelCall, values: list[str], indent: int) -> list[str]:
         """The call of a layer's function within run()."""
+        if call.asks_caller:
+            return self._question(values, indent)
         function = self.functions[self._key(call)]
         parts = c.hanging(f"{function.name}(", [*function.varying(call), *values], ");", indent=indent)
         return [" " * indent + line for line in parts]
+
+    def _question(self, values: list[str], indent: int) -> list[str]:
+        """The call of the user's function that writes rows of the input."""
+        field = self._streamed_field
+        parts = c.hanging(
+            f"if (context->{field}_rows(", [f"context->{field}_user", *values], ") != 0) {", indent
+        )
+        lines = [*parts, "    return MCUGEN_ERROR_INPUT;", "}"]
+        return [" " * indent + line for line in lines]
+
+    @property
+    def _streamed_field(self) -> str:
+        """What the C interface calls the input that comes by rows; "" when none does."""
+        streamed = self.compiled.program.streamed
+        return "" if streamed is None else io_names(self.compiled.graph)[streamed]
 
     def _key(self, call: KernelCall) -> Any:
         """Calls with equal keys share a function."""
@@ -213,6 +244,8 @@ class _Emitter:
 
     def _call(self, index: int, time: int, call: KernelCall, keys: Mapping[str, ConstantKey]) -> _LayerCall:
         """A call within run() with its arguments. keys: of its constants, by role."""
+        if call.asks_caller:
+            return self._rows_call(call, time)
         step = self.compiled.program.steps[time]
         number, op = next((k, op) for k, op in enumerate(step.ops) if call.outputs[0] in op.outputs)
         part = f"{index:02d}_{number}" if len(step.ops) > 1 else f"{index:02d}"
@@ -233,6 +266,12 @@ class _Emitter:
             place = self.compiled.memory.scratch_place(call.outputs[0])
             arguments.append("NULL" if place is None else self._pointer(place))
         return _LayerCall(call, tuple(arguments))
+
+    def _rows_call(self, call: KernelCall, time: int) -> _LayerCall:
+        place = self.compiled.memory.place(call.outputs[0], time)
+        address = self._pointer(Place(place.region, place.offset + call.output_offsets[0]))
+        arguments = (address, _Number(call.param("first")), f"{call.param('count')}u")
+        return _LayerCall(call.replace(params=()), arguments)
 
     def _constant(self, key: ConstantKey, data: Array, name: str) -> str | _Place:
         """A constant, or the copy of it that a kernel reads."""
@@ -270,6 +309,8 @@ class _Emitter:
         quantized = tensor.quant is not None and tensor.dtype is not DType.FLOAT32
         kind = f"{role} '{c.comment(tensor.name)}': {tensor.dtype.value} {_dims(tensor)}{order}"
         axes = _AXES.get(len(tensor.shape)) or tuple(f"DIM_{i}" for i in range(len(tensor.shape)))
+        dims = [{"name": a, "size": n} for a, n in zip(axes, tensor.shape, strict=True)]
+        streamed = tensor.name == self.compiled.program.streamed
         return {
             "title": kind + (", real value = SCALE * (q - ZERO_POINT)" if quantized else ""),
             "access": "Where to write the input."
@@ -278,12 +319,14 @@ class _Emitter:
             "MACRO": f"{role}{suffix}".upper(),
             "function": f"{role}{suffix}",
             "pointer": f"{'const ' if role == 'output' else ''}{tensor.dtype.c_type} *",
-            "elements": tensor.elements,
-            "dims": [{"name": a, "size": n} for a, n in zip(axes, tensor.shape, strict=True)],
+            "dims": _row_sizes(tensor, dims)
+            if streamed
+            else [{"name": "ELEMENTS", "size": tensor.elements}, *dims],
+            "streamed": streamed,
             "quantized": quantized,
             "scale": c.float_literal(tensor.scale) if quantized else "",
             "zero_point": tensor.zero_point if quantized else "",
-            "place": self._place(tensor.name),
+            "place": "" if streamed else self._place(tensor.name),
         }
 
     def _place(self, name: str) -> str:
@@ -294,7 +337,8 @@ class _Emitter:
         return f"context->{self._pointer(memory.place(name)).text()}"
 
     def places(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        return [{"index": i, "place": self._place(name)} for i, name in enumerate(names)]
+        streamed = self.compiled.program.streamed
+        return [{"index": i, "place": self._place(name)} for i, name in enumerate(names) if name != streamed]
 
     def bound(self) -> list[dict[str, Any]]:
         """Inputs and outputs in the caller's memory: fields of the context."""
@@ -388,6 +432,13 @@ def _initializer(values: Iterable[str]) -> str:
     return f"{{{', '.join(values)}}}"
 
 
+def _row_sizes(tensor: Tensor, dims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sizes of an input that comes by rows: of the whole there is only their number."""
+    rows = tensor.shape[1]
+    sizes = {"ROWS": rows, "ROW_ELEMENTS": tensor.elements // rows, "ROW_BYTES": row_bytes(tensor)}
+    return [*({"name": name, "size": size} for name, size in sizes.items()), *dims[2:]]
+
+
 def _dims(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
@@ -462,6 +513,7 @@ def model_files(compiled: Compiled) -> dict[str, str]:
     layers = emitter.layers()
     states = emitter.states()
     common = _common(compiled)
+    tensors = emitter.tensors()
     name = compiled.name
     header = {
         **common,
@@ -470,9 +522,11 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         "regions": [region.record() for region in region_names(compiled)],
         "has_copies": has_copies(compiled),
         "layer_count": len(layers),
-        "tensors": emitter.tensors(),
+        "tensors": tensors,
         "bound": emitter.bound(),
         "bound_bytes": emitter.bound_bytes(),
+        "streamed": [t for t in tensors if t["streamed"]],
+        "has_whole_inputs": compiled.graph.inputs != (compiled.program.streamed,),
         "state_text": f"{len(states)} state tensors" if states else "this model keeps nothing",
     }
     source = {**header, **_source_records(emitter, layers, states)}

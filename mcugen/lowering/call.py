@@ -14,6 +14,9 @@ from mcugen.ir import Array
 
 ParamValue: TypeAlias = int | float | tuple[int, ...]
 
+READ_ROWS = "read_rows"
+"""The kernel that is none: the caller's function that writes rows of an input; params: first, count."""
+
 
 @dataclass(frozen=True, eq=False)
 class Constant:
@@ -62,6 +65,11 @@ class KernelCall:
     def places_of_outputs(self) -> tuple[int, ...]:
         """Byte offsets of all outputs."""
         return self.output_offsets or (0,) * len(self.outputs)
+
+    @property
+    def asks_caller(self) -> bool:
+        """Whether it is the user's code that is called, for rows of an input."""
+        return self.kernel == READ_ROWS
 
     def param(self, name: str) -> Any:
         """The value of one parameter. Raises KeyError."""

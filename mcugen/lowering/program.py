@@ -19,7 +19,8 @@ class Step:
 
     reasons: why the kernels were chosen, one per call of an operator.
     sharings: how each call's output may share bytes with its inputs.
-    windows: of several operators, the bytes of each tensor between them, which never exists as a whole.
+    windows: of several operators, the bytes of each tensor between them, which never exists as a whole; so too of an
+    input that the caller gives by rows.
     accesses: of several operators, what they read and write when; None for one operator.
     """
 
@@ -46,7 +47,7 @@ class Step:
     @property
     def kernels(self) -> tuple[str, ...]:
         """The C functions that it calls."""
-        return tuple(dict.fromkeys(call.function for call in self.calls))
+        return tuple(dict.fromkeys(call.function for call in self.calls if not call.asks_caller))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -77,7 +78,14 @@ class Program:
 
     @property
     def calls(self) -> tuple[KernelCall, ...]:
-        return tuple(call for step in self.steps for call in step.calls)
+        """All kernel calls; those that ask the caller for rows are none."""
+        return tuple(call for step in self.steps for call in step.calls if not call.asks_caller)
+
+    @property
+    def streamed(self) -> str | None:
+        """The input that is never there as a whole, because the caller gives it by rows."""
+        windows = (name for step in self.steps for name in step.windows)
+        return next((name for name in windows if name in self.graph.inputs), None)
 
     @property
     def uses_cmsis_nn(self) -> bool:

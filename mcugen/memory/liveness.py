@@ -179,7 +179,7 @@ def _lifetimes(program: Program) -> dict[str, tuple[int, int]]:
     """(first step, step after the last) of every activation and state that is not a view of another."""
     graph, roots = program.graph, alias_roots(program.graph)
     end = max(len(program.steps), 1)
-    first: dict[str, int] = {roots[n]: 0 for n in graph.inputs if n in roots}
+    first: dict[str, int] = {roots[n]: 0 for n in graph.inputs if n in roots and n != program.streamed}
     last: dict[str, int] = {}
     for t, step in enumerate(program.steps):
         for name in (n for op in step.ops for n in (*op.inputs, *op.outputs)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -81,6 +82,21 @@ class Pad(MovementOp):
         widths = tuple(zip(self.before, self.after, strict=True))
         value = arrays[0].dtype.type(self.value)
         return (np.pad(arrays[0], widths, constant_values=value),)
+
+    def rows_read(self, tensors: Tensors, index: int, rows: range) -> range | None:
+        height = tensors[self.inputs[0]].shape[1]
+        first, end = (min(max(row - self.before[1], 0), height) for row in (rows.start, rows.stop))
+        return range(first, end)
+
+    def of_rows(self, tensors: Tensors, rows: range) -> Pad:
+        height = tensors[self.inputs[0]].shape[1]
+        above = min(max(self.before[1] - rows.start, 0), len(rows))
+        below = min(max(rows.stop - self.before[1] - height, 0), len(rows))
+        return dataclasses.replace(
+            self,
+            before=(self.before[0], above, *self.before[2:]),
+            after=(self.after[0], below, *self.after[2:]),
+        )
 
     def lower(self, tensors: Tensors) -> tuple[KernelCall, ...]:
         x, y = tensors[self.inputs[0]], tensors[self.outputs[0]]

@@ -10,15 +10,17 @@ from typing import Any, Literal, TypeAlias
 from rich.table import Table
 
 from mcugen.compiled import Compiled
-from mcugen.ir import Graph
+from mcugen.lowering import Program
 from mcugen.memory import Buffer
 from mcugen.memory.spread import Copy, CopyKind
 from mcugen.memory.views import alias_roots
 from mcugen.report.text import kib, plain_table
 
-Kind: TypeAlias = Literal["input", "output", "activation", "state", "scratch", "constant"]
+Kind: TypeAlias = Literal["input", "input window", "output", "activation", "state", "scratch", "constant"]
 _MOST_CHARACTERS = 60
-KINDS: tuple[Kind, ...] = ("input", "output", "activation", "state", "scratch", "constant")
+KINDS: tuple[Kind, ...] = (
+    "input", "input window", "output", "activation", "state", "scratch", "constant",
+)  # fmt: skip
 COPIES: Mapping[CopyKind, str] = {
     "keep": "constant, once at the start",
     "stage": "constant, each time",
@@ -209,7 +211,7 @@ def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
     memory, steps = compiled.memory, compiled.program.steps
     spread = memory.spread
     is_constant = spread is not None and buffer in spread.constants.values()
-    kind: Kind = "constant" if is_constant else _kind(compiled.graph, names)
+    kind: Kind = "constant" if is_constant else _kind(compiled.program, names)
     made = kind in ("output", "activation") and steps
     return Row(
         number=0,
@@ -225,10 +227,13 @@ def _row(compiled: Compiled, buffer: Buffer, names: Sequence[str]) -> Row:
     )
 
 
-def _kind(graph: Graph, names: Sequence[str]) -> Kind:
+def _kind(program: Program, names: Sequence[str]) -> Kind:
     """What a buffer is for."""
+    graph = program.graph
     if not names:
         return "scratch"
+    if program.streamed in names:
+        return "input window"
     if set(names) & set(graph.inputs):
         return "input"
     if set(names) & set(graph.outputs):

@@ -10,6 +10,7 @@ from mcugen.lowering import Costs, KernelCall, Rules, Sharing, Step, step_of
 from mcugen.lowering.choice import Choice, candidates, choose, least_scratch
 from mcugen.lowering.variant import Variant
 from mcugen.memory.blocks import Accesses, Block, Nearest, scratch_of
+from mcugen.rows.feed import ReadRows, read_call
 from mcugen.rows.order import Run, band_order
 from mcugen.rows.windows import Action, Compute, Layout, Move, lay_out
 
@@ -124,6 +125,8 @@ def _choose_by_middle(run: Run, layout: Layout, lowering: BandLowering) -> None:
     """Makes the lowering choose the kernels for the bands in the middle, which are the most."""
     computes = [action for action in layout.actions if isinstance(action, Compute)]
     for k, op in enumerate(run.ops):
+        if isinstance(op, ReadRows):
+            continue
         own = [c for c in computes if c.band.op == k]
         middle = own[len(own) // 2]
         lowering.step(op, {n: rows for n, (rows, _) in middle.inputs.items()}, middle.band.rows)
@@ -146,6 +149,9 @@ class _Builder:
             self.calls.append(_move_call(action))
             return
         op = self.run.ops[action.band.op]
+        if isinstance(op, ReadRows):
+            self.calls.append(read_call(op, action.band.rows, action.output))
+            return
         rows_read = {n: rows for n, (rows, _) in action.inputs.items()}
         step, contracts = self.lowering.step(op, rows_read, action.band.rows)
         self.contracts += zip(contracts, (call.function for call in step.calls), strict=True)

@@ -18,6 +18,7 @@ from mcugen.lowering import Costs, KernelCall, Program, Rules, Step, step_of
 from mcugen.lowering.choice import least_scratch
 from mcugen.memory import Problem, plan
 from mcugen.rows.effort import Effort
+from mcugen.rows.feed import ReadRows, readers
 from mcugen.rows.fuse import BandLowering, fused_in, layout_of
 from mcugen.rows.order import Run, works_by_rows
 from mcugen.rows.windows import Layout, least_bytes
@@ -34,6 +35,7 @@ _SECONDS = 0.1
 _SECONDS_ALONE = 0.02
 _LONGEST_RUN = 12
 _UNITS = (8, 4, 2, 1)
+_NEARLY = 1.03
 _LIMITS = 6
 
 
@@ -135,12 +137,14 @@ class Setting:
     """What the search depends on besides the program.
 
     costs: see `lower`. problem_of: the planning problem of a program. effort: instructions of a call.
+    streamed: an input that the caller gives by rows, see `stream`; what reads it is computed by rows.
     """
 
     rules: Rules
     costs: Costs | None
     problem_of: ProblemOf
     effort: Effort
+    streamed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,14 @@ class TradeOff:
     effort: float
     fullest: int
     need: int
+
+
+def only_streamed(program: Program, setting: Setting) -> Program:
+    """The program with nothing computed by rows but the first operators, as many as make the arena small.
+
+    Of the ways that come near to the smallest arena it is the fastest.
+    """
+    return _Search(program, setting).streaming().program
 
 
 def trade_offs(program: Program, setting: Setting) -> list[TradeOff]:
@@ -186,6 +198,7 @@ class _Search:
     divisions: dict[tuple[Part, ...], Division] = field(default_factory=dict)
     lowerings: list[BandLowering] = field(init=False)
     by_rows: list[bool] = field(init=False)
+    reading: range = range(0)
     thrifts: tuple[int, ...] = (0, 1)
     slowest: float = math.inf
 
@@ -197,10 +210,12 @@ class _Search:
             BandLowering(graph.tensors, self.setting.rules, self.setting.costs, t) for t in self.thrifts
         ]
         self.by_rows = [works_by_rows(op, graph.tensors) for op in graph.ops]
+        if self.setting.streamed is not None:
+            self.reading = readers(graph, self.setting.streamed)
 
     def run(self) -> list[Division]:
         """The divisions than which none found is smaller and faster, the smallest first."""
-        usual = self._division(tuple(Part(k, k + 1) for k in range(len(self.program.steps))))
+        usual = self.streaming() if self.reading else self._division(self._operators(0, len(self.by_rows)))
         self.slowest = SLOWEST * self.effort(usual.parts)
         beam = [usual, *(d for d in self._mended(usual) if self.effort(d.parts) <= self.slowest)]
         while beam:
@@ -220,6 +235,40 @@ class _Search:
                 least = self.effort(division.parts)
                 found.append(division)
         return found
+
+    def streaming(self) -> Division:
+        """Every operator for itself, but a run of those that read the streamed input and of some after them."""
+        by_one = {run: self._arena(run) for run in self._streaming_runs()}
+        limit = _NEARLY * min(by_one.values())
+        near = [replace(run, unit=unit) for run in by_one if by_one[run] <= limit for unit in _UNITS]
+        near = [run for run in near if (by_one.get(run) or self._arena(run)) <= limit]
+        return self._division(self._with_run(min(near, key=lambda run: self.effort(self._with_run(run)))))
+
+    def _streaming_runs(self) -> Iterator[Part]:
+        """The runs that may be, row by row."""
+        start, least = self.reading.start, self.reading.stop
+        for end in range(least, min(max(least, start + _LONGEST_RUN), len(self.by_rows)) + 1):
+            if not all(self.by_rows[start:end]):
+                return
+            yield Part(start, end, 1)
+
+    def _with_run(self, run: Part) -> tuple[Part, ...]:
+        return (*self._operators(0, run.start), run, *self._operators(run.end, len(self.by_rows)))
+
+    def _arena(self, run: Part) -> int:
+        """Bytes that were found for all operators, none but a run by rows."""
+        return plan(self.setting.problem_of(self._program(self._with_run(run))), seconds=_SECONDS).peak
+
+    @staticmethod
+    def _operators(start: int, end: int) -> tuple[Part, ...]:
+        return tuple(Part(k, k + 1) for k in range(start, end))
+
+    def _allowed(self, part: Part) -> bool:
+        """Whether those that read the streamed input are all left out, or are all computed by rows as they come."""
+        first, stop = self.reading.start, self.reading.stop
+        if part.end <= first or part.start >= stop:
+            return True
+        return part.start <= first and stop <= part.end and part.unit > 0 and not part.upwards
 
     # Changes
 
@@ -306,6 +355,9 @@ class _Search:
 
     def _ways(self, full: Part) -> Iterator[Part]:
         """Other ways to compute some operators, and runs of operators that they belong to."""
+        return filter(self._allowed, self._any_ways(full))
+
+    def _any_ways(self, full: Part) -> Iterator[Part]:
         if full.alone:
             yield from (Part(full.start, full.end, thrift=thrift) for thrift in self.thrifts[1:])
         for start in range(max(0, full.end - _LONGEST_RUN), full.start + 1):
@@ -336,6 +388,9 @@ class _Search:
 
     def _ways_of(self, part: Part) -> Iterator[Part]:
         """All ways to compute the operators of a part in one step."""
+        return filter(self._allowed, self._any_ways_of(part))
+
+    def _any_ways_of(self, part: Part) -> Iterator[Part]:
         by_rows = all(self.by_rows[part.start : part.end])
         for thrift in self.thrifts:
             if part.alone:
@@ -443,4 +498,6 @@ class _Search:
             for name in op.outputs
             if name in graph.outputs or any(reader not in ops for reader in readers.get(name, []))
         )
-        return Run(ops, graph.tensors, tuple(results))
+        fed = self.setting.streamed if part.start <= self.reading.start < part.end else None
+        first = (ReadRows.of(fed),) if fed is not None else ()
+        return Run((*first, *ops), graph.tensors, tuple(results))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pytest
 import typer
 
@@ -15,7 +17,7 @@ from mcugen.cli.groups import Without, with_groups
 from mcugen.cli.options import CompileFlags
 from mcugen.compile import CompileOptions
 from mcugen.errors import InputError
-from tests.cli.test_cli import CALIBRATION, MODEL, Run, fails, mcugen
+from tests.cli.test_cli import CALIBRATION, MODEL, TEST, Run, fails, mcugen
 
 __all__ = ["mcugen"]  # the fixture
 
@@ -72,3 +74,29 @@ def test_plan_of_other_kernels(mcugen: Run) -> None:
 def test_verify_with_inputs_of_the_caller(mcugen: Run) -> None:
     result = mcugen("verify", MODEL, *ON_M4, "--io-memory", "caller", "--output", "argmax", "--no-overlap")
     assert result.returncode == 0, result.stderr
+
+
+def test_input_by_rows() -> None:
+    assert CompileFlags(input_rows="stream:rows").options().input_rows == ""
+    assert CompileFlags(input_rows="a=b=stream:rows").options().input_rows == "a=b"
+
+
+@pytest.mark.parametrize("value", ["cases.npz", "a=rows", "=stream:rows", "stream:columns", ""])
+def test_input_that_is_no_way_of_input(value: str) -> None:
+    with pytest.raises(InputError, match="is not stream:rows") as caught:
+        CompileFlags(input_rows=value).options()
+    assert caught.value.where == "--input" and "--inputs" in caught.value.hint
+
+
+def test_streamed_project_runs(mcugen: Run, tmp_path: Path) -> None:
+    """The same outputs as of a project that has the whole input."""
+    np.savez(tmp_path / "cases.npz", image=np.load(TEST)["image"][:5])
+    for folder, *more in (("whole",), ("rows", "--input", "stream:rows")):
+        assert mcugen("build", MODEL, *ON_M4, "--no-compile", "--out", folder, *more).returncode == 0
+        ran = mcugen("run", folder, "--input", "cases.npz", "--output", f"{folder}.npz")
+        assert ran.returncode == 0, ran.stderr
+    whole, rows = (np.load(tmp_path / f"{folder}.npz")["digit"] for folder in ("whole", "rows"))
+    np.testing.assert_array_equal(whole, rows)
+    planned = mcugen("plan", MODEL, *ON_M4, "--input", "stream:rows")
+    assert planned.returncode == 0 and "input window" in planned.stdout
+    fails(mcugen("build", MODEL, *ON_M4, "--input", "x=stream:rows"), 2, "no input is called 'x'", "image")

@@ -50,18 +50,19 @@ def _float_borders() -> Graph:
     return graphs.graph(tensors, ops, "a b", "sum all", "float_borders")
 
 
-# Each with the board it is compiled for: one of every instruction class.
+# Each with the board it is compiled for, one of every instruction class, and how.
 MODELS = {
-    "classifier": (graphs.classifier, "mps2-an386"),
-    "state": (_state, "mps2-m0"),
-    "float_borders": (_float_borders, "mps3-an547"),
+    "classifier": (graphs.classifier, "mps2-an386", CompileOptions()),
+    "state": (_state, "mps2-m0", CompileOptions()),
+    "float_borders": (_float_borders, "mps3-an547", CompileOptions()),
+    "rows_streamed": (graphs.classifier, "mps2-an386", CompileOptions(input_rows="")),
 }
 
 
 def compiled(name: str) -> Compiled:
-    make, board = MODELS[name]
+    make, board, options = MODELS[name]
     quantized = Quantized(make(), b"", "tflite", ("a note",))
-    return compile_for(quantized, f"{name}.tflite", load_board(board), CompileOptions())
+    return compile_for(quantized, f"{name}.tflite", load_board(board), options)
 
 
 def generated(name: str) -> dict[str, str]:

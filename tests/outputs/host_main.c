@@ -1,7 +1,7 @@
 /*
  * Runs a generated model on this computer. MODEL is its name. Reads the inputs of one case after the other
  * from standard input until there are no more, and writes the outputs of each to standard output. State is
- * kept.
+ * kept. With SET_ROWS, a function of the model's, the only input comes by rows of ROW_BYTES.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,32 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define MODEL_FN(name) JOIN(MODEL, name)
 
+#ifdef SET_ROWS
+static int read_rows(void *user, void *rows, uint32_t first, uint32_t count)
+{
+    uint32_t *const next = user;
+    if (first != *next) {
+        return 1;
+    }
+    *next += count;
+    return fread(rows, ROW_BYTES, count, stdin) != count;
+}
+
+/* Runs until the rows end, which is the first row of a case. */
+static int run_all(MODEL_FN(_context) * context, const mcugen_model_info *info)
+{
+    uint32_t next = 0;
+    if (MODEL_FN(_run)(context) != MCUGEN_ERROR_NULL) {
+        return 5;
+    }
+    SET_ROWS(context, read_rows, &next);
+    while (MODEL_FN(_run)(context) == MCUGEN_OK) {
+        fwrite(MODEL_FN(_output_data)(context, 0), 1, info->outputs[0].bytes, stdout);
+        next = 0;
+    }
+    return MODEL_FN(_run)(context) == MCUGEN_ERROR_INPUT ? 0 : 6;
+}
+#else
 static int read_case(const MODEL_FN(_context) * context, const mcugen_model_info *info)
 {
     for (uint32_t i = 0; i < info->input_count; ++i) {
@@ -22,6 +48,20 @@ static int read_case(const MODEL_FN(_context) * context, const mcugen_model_info
     }
     return 1;
 }
+
+static int run_all(MODEL_FN(_context) * context, const mcugen_model_info *info)
+{
+    while (read_case(context, info)) {
+        if (MODEL_FN(_run)(context) != MCUGEN_OK) {
+            return 4;
+        }
+        for (uint32_t i = 0; i < info->output_count; ++i) {
+            fwrite(MODEL_FN(_output_data)(context, i), 1, info->outputs[i].bytes, stdout);
+        }
+    }
+    return 0;
+}
+#endif
 
 int main(void)
 {
@@ -37,14 +77,7 @@ int main(void)
     if (MODEL_FN(_init)(&context, arena, size) != MCUGEN_OK) {
         return 3;
     }
-    while (read_case(&context, info)) {
-        if (MODEL_FN(_run)(&context) != MCUGEN_OK) {
-            return 4;
-        }
-        for (uint32_t i = 0; i < info->output_count; ++i) {
-            fwrite(MODEL_FN(_output_data)(&context, i), 1, info->outputs[i].bytes, stdout);
-        }
-    }
+    const int result = run_all(&context, info);
     free(memory);
-    return 0;
+    return result;
 }

@@ -41,9 +41,10 @@ def model(
     board: str = "nrf52",
     io_in_arena: bool = True,
     kernels: Kernels = "native",
+    input_rows: str | None = None,
 ) -> Compiled:
     quantized = Quantized(tiny_graph(padded=padded), b"tiny", "tflite", ())
-    options = CompileOptions(name=name, io_in_arena=io_in_arena, kernels=kernels)
+    options = CompileOptions(name=name, io_in_arena=io_in_arena, kernels=kernels, input_rows=input_rows)
     return compile_for(quantized, f"{name}.tflite", load_board(board), options)
 
 

@@ -59,11 +59,16 @@ def tiny_graph(*, padded: bool = False) -> Graph:
 
 
 def tiny(
-    board: str, kernels: Kernels = "native", *, padded: bool = False, regions: str = "single"
+    board: str,
+    kernels: Kernels = "native",
+    *,
+    padded: bool = False,
+    regions: str = "single",
+    input_rows: str | None = None,
 ) -> Compiled:
     """The network compiled for a board."""
     quantized = Quantized(tiny_graph(padded=padded), b"tiny", "tflite", ())
-    options = CompileOptions(kernels=kernels, name=NAME, regions=regions)
+    options = CompileOptions(kernels=kernels, name=NAME, regions=regions, input_rows=input_rows)
     return compile_for(quantized, "tiny.tflite", load_board(board), options)
 
 

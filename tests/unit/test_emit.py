@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcugen.emit import c_format as c
+from mcugen.emit.model import _Constants
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,12 @@ def test_array_lines(values: list[int]) -> None:
     lines = c.array_lines(np.array(values, dtype=np.int8).reshape(-1, 1))
     assert all(len(line) <= 110 for line in lines)
     assert [int(v) for line in lines for v in line.rstrip(",").split(",")] == values
+
+
+def test_constants_of_equal_names_are_kept_apart() -> None:
+    """Bands of an operator may need differently arranged weights; both are kept, and equal ones are stored once."""
+    constants = _Constants("m")
+    first, second = np.arange(4, dtype=np.int8), np.arange(4, dtype=np.int8)[::-1].copy()
+    names = [constants.add("00_1_weights", data, "title") for data in (first, second, first)]
+    assert names == ["m_00_1_weights", "m_00_1_weights_v2", "m_00_1_weights"]
+    np.testing.assert_array_equal(constants.arrays[names[1]][0], second)

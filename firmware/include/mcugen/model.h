@@ -12,7 +12,12 @@ typedef enum {
     MCUGEN_ERROR_ARENA_SIZE = -2,      /* the arena is smaller than the model's ARENA_SIZE */
     MCUGEN_ERROR_ARENA_ALIGN = -3,     /* the arena is not aligned to the model's ARENA_ALIGN */
     MCUGEN_ERROR_NOT_INITIALISED = -4, /* run was called before init */
+    MCUGEN_ERROR_INPUT = -5,           /* the function that gives an input by rows failed */
 } mcugen_status;
+
+/* Yours to write: gives an input by rows. It writes rows number first to first + count - 1, one behind the
+ * other, to rows, which is aligned to the input's elements, and returns 0; anything else when it cannot. */
+typedef int (*mcugen_read_rows)(void *user, void *rows, uint32_t first, uint32_t count);
 
 typedef enum {
     MCUGEN_INT8 = 0,

@@ -59,6 +59,7 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "inputs": _tensors(compiled, "input", compiled.graph.inputs),
         "outputs": _tensors(compiled, "output", compiled.graph.outputs),
         "bound": _bound(compiled),
+        "has_streamed": compiled.program.streamed is not None,
         "notes": [c.comment(note) for note in compiled.notes],
     }
 
@@ -103,7 +104,11 @@ def is_portable(compiled: Compiled) -> bool:
 def _tensors(compiled: Compiled, role: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
     tensors = [compiled.graph.tensors[name] for name in names]
     suffixes = [f"_{i}" for i in range(len(names))] if len(names) > 1 else [""]
-    return [_tensor(tensor, role + suffix) for tensor, suffix in zip(tensors, suffixes, strict=True)]
+    streamed = compiled.program.streamed
+    return [
+        _tensor(tensor, role + suffix) | {"streamed": role == "input" and tensor.name == streamed}
+        for tensor, suffix in zip(tensors, suffixes, strict=True)
+    ]
 
 
 def _tensor(tensor: Tensor, function: str) -> dict[str, Any]:
