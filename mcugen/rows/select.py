@@ -87,6 +87,13 @@ class Division:
         whole = (not before or before[-1].end == part.start) and (not after or after[0].start == part.end)
         return (*before, part, *after) if whole else None
 
+    def split(self, part: Part) -> Iterator[tuple[Part, ...]]:
+        """The parts with one of them cut in two."""
+        at = self.parts.index(part)
+        for middle in range(part.start + 1, part.end):
+            halves = (replace(part, end=middle), replace(part, start=middle))
+            yield (*self.parts[:at], *halves, *self.parts[at + 1 :])
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -231,10 +238,14 @@ class _Search:
 
     def _better(self, division: Division) -> Iterator[Division]:
         """Changes of the step at which the arena is fullest that make it smaller."""
-        for part in dict.fromkeys(way for full in division.fullest() for way in self._ways(full)):
-            parts = division.with_part(part)
-            if parts is not None and parts != division.parts and self._effort(parts) <= self.slowest:
-                changed = self._division(parts, division, parts.index(part))
+        changes = {way: division.with_part(way) for full in division.fullest() for way in self._ways(full)}
+        found = [(parts, parts.index(way)) for way, parts in changes.items() if parts is not None]
+        for full in division.fullest():
+            cuts = (parts for parts in division.split(full) if all(map(self._allowed, parts)))
+            found += [(parts, division.parts.index(full)) for parts in cuts]
+        for parts, place in found:
+            if parts != division.parts and self._effort(parts) <= self.slowest:
+                changed = self._division(parts, division, place)
                 if changed.score < division.score:
                     yield changed
 
