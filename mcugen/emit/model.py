@@ -526,7 +526,8 @@ def model_files(compiled: Compiled) -> dict[str, str]:
         "bound": emitter.bound(),
         "bound_bytes": emitter.bound_bytes(),
         "streamed": [t for t in tensors if t["streamed"]],
-        "has_whole_inputs": compiled.graph.inputs != (compiled.program.streamed,),
+        "accessible": [t for t in tensors if not t["streamed"]],
+        "only_streamed": compiled.graph.inputs == (compiled.program.streamed,),
         "state_text": f"{len(states)} state tensors" if states else "this model keeps nothing",
     }
     source = {**header, **_source_records(emitter, layers, states)}

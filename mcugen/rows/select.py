@@ -95,6 +95,13 @@ class Division:
         whole = (not before or before[-1].end == part.start) and (not after or after[0].start == part.end)
         return (*before, part, *after) if whole else None
 
+    def split(self, part: Part) -> Iterator[tuple[Part, ...]]:
+        """The parts with one of them cut in two."""
+        at = self.parts.index(part)
+        for middle in range(part.start + 1, part.end):
+            halves = (replace(part, end=middle), replace(part, start=middle))
+            yield (*self.parts[:at], *halves, *self.parts[at + 1 :])
+
 
 @dataclass(frozen=True, eq=False)
 class _Change:
@@ -318,6 +325,18 @@ class _Search:
                 change = _Change(division, parts, place, needs)
                 if change.score < division.score:
                     yield change
+        yield from self._cuts(division)
+
+    def _cuts(self, division: Division) -> Iterator[_Change]:
+        """The run with the streamed input cut in two, if that may make the arena smaller: it is there from the start,
+        while all others grow from single operators."""
+        for full in division.fullest() if self.reading else ():
+            for parts in division.split(full):
+                if all(map(self._allowed, parts)):
+                    place, needs = division.parts.index(full), tuple(map(self._need, parts))
+                    change = _Change(division, parts, place, needs, exact=True)
+                    if change.score < division.score:
+                        yield change
 
     def _most_promising(self, changes: Mapping[tuple[Part, ...], _Change]) -> list[Division]:
         """The best, and those that mend best what has just been changed: what is good for one step and small may come

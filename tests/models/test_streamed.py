@@ -26,7 +26,7 @@ from tests.support.zoo import Zoo
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 BOARDS = ("mps2-an386", "mps3-an547")
 # Besides int8 images one of floats, which are quantized row by row, and one with branches.
-MODELS = ("vww_96_int8", "kws_ref_int8", "ic_resnet8_int8", "mltk_rock_paper_scissors_float_io")
+MODELS = ("vww_96_int8", "ic_resnet8_int8", "mltk_rock_paper_scissors_float_io")
 CASES = ("random", "ramp")
 
 

@@ -28,6 +28,7 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
     """The names and figures that all templates of a project share."""
     board = compiled.board
     portable = is_portable(compiled)
+    inputs = _tensors(compiled, "input", compiled.graph.inputs)
     return {
         "name": compiled.name,
         "NAME": compiled.name.upper(),
@@ -56,10 +57,11 @@ def project_context(compiled: Compiled, manifest: Manifest) -> dict[str, Any]:
         "weight_bytes": weight_bytes(compiled),
         "flash_bytes": board.flash_bytes,
         "ram_bytes": board.ram_bytes,
-        "inputs": _tensors(compiled, "input", compiled.graph.inputs),
+        "inputs": inputs,
+        "streamed_inputs": [tensor for tensor in inputs if tensor["streamed"]],
+        "whole_inputs": [tensor for tensor in inputs if not tensor["streamed"]],
         "outputs": _tensors(compiled, "output", compiled.graph.outputs),
         "bound": _bound(compiled),
-        "has_streamed": compiled.program.streamed is not None,
         "notes": [c.comment(note) for note in compiled.notes],
     }
 

@@ -79,6 +79,8 @@ const void *rows_streamed_output_data(const rows_streamed_context *context, uint
 void rows_streamed_layer_hook(const rows_streamed_context *context, uint32_t layer, int begin);
 extern const uint32_t rows_streamed_layer_output_count;
 extern const mcugen_layer_output rows_streamed_layer_outputs[];
+extern const uint32_t rows_streamed_live_range_count;
+extern const mcugen_live_range rows_streamed_live_ranges[]; /* by offset */
 #endif
 
 #ifdef __cplusplus

@@ -346,4 +346,13 @@ const mcugen_layer_output rows_streamed_layer_outputs[] = {
     {1u, 0u, 3u},
     {2u, 0u, 3u},
 };
+const uint32_t rows_streamed_live_range_count = 6u;
+const mcugen_live_range rows_streamed_live_ranges[] = {
+    {0u, 3u, 1, 2},
+    {0u, 3u, 2, 2},
+    {0u, 174u, 0, 0},
+    {176u, 36u, 0, 1},
+    {208u, 48u, 0, 0},
+    {256u, 36u, -1, 0},
+};
 #endif
