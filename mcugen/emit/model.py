@@ -177,7 +177,7 @@ class _Emitter:
         macs = step.macs(tensors)
         effort = f"; {macs} MACs" if macs else ""
         windows = [
-            f"{size // row_bytes(tensors[n])} rows of {_dims(tensors[n])} at {span(n, size)}"
+            f"{_rows(size // row_bytes(tensors[n]))} of {_dims(tensors[n])} at {span(n, size)}"
             for n, size in step.windows.items()
         ]
         return [c.comment(step.title), f"{reads} -> {writes}{effort}", *windows]
@@ -437,6 +437,10 @@ def _row_sizes(tensor: Tensor, dims: list[dict[str, Any]]) -> list[dict[str, Any
     rows = tensor.shape[1]
     sizes = {"ROWS": rows, "ROW_ELEMENTS": tensor.elements // rows, "ROW_BYTES": row_bytes(tensor)}
     return [*({"name": name, "size": size} for name, size in sizes.items()), *dims[2:]]
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _dims(tensor: Tensor) -> str:
