@@ -161,8 +161,8 @@ def _too_large(board: str, **sizes: int) -> Compiled:
 
 def test_a_model_that_fits_over_several_memories_is_told_so() -> None:
     with pytest.raises(DoesNotFitError) as caught:
-        check_arena(_too_large("stm32f746g-disco", sram1=64))
+        check_arena(_too_large("stm32f746g-disco", sram1=64), CompileOptions())
     assert "--regions auto" in caught.value.hint
     with pytest.raises(DoesNotFitError) as caught:
-        check_arena(_too_large("stm32f746g-disco", sram1=64, sram2=64, dtcm=8192))
+        check_arena(_too_large("stm32f746g-disco", sram1=64, sram2=64, dtcm=8192), CompileOptions())
     assert "--regions" not in caught.value.hint
