@@ -92,8 +92,9 @@ class Division:
         """The parts with this one in the place of those that it covers; None when it cuts one in two."""
         before = tuple(p for p in self.parts if p.end <= part.start)
         after = tuple(p for p in self.parts if p.start >= part.end)
-        whole = (not before or before[-1].end == part.start) and (not after or after[0].start == part.end)
-        return (*before, part, *after) if whole else None
+        start = before[-1].end if before else 0
+        end = after[0].start if after else self.parts[-1].end
+        return (*before, part, *after) if (start, end) == (part.start, part.end) else None
 
     def split(self, part: Part) -> Iterator[tuple[Part, ...]]:
         """The parts with one of them cut in two."""
@@ -474,6 +475,8 @@ class _Search:
     # Steps
 
     def _program(self, parts: tuple[Part, ...]) -> Program:
+        ends = [0, *(part.end for part in parts)]
+        assert [part.start for part in parts] == ends[:-1] and ends[-1] == len(self.by_rows)
         return replace(self.program, steps=tuple(self._step(part) for part in parts))
 
     def _step(self, part: Part) -> Step:
