@@ -321,7 +321,28 @@ def arena_section(jobs: int) -> Table:
     ]
     for core in ARENA_CORES:
         lines += [f"### Cortex-{core.upper()}", "", *arena_table(core, results), ""]
-    return [*lines, *lower_bounds(), *instances()]
+    return [*lines, *by_rows(jobs), *lower_bounds(), *instances()]
+
+
+IMAGES = ("vww_96_int8", "ic_resnet8_int8", "person_detect_int8")
+
+
+def by_rows(jobs: int) -> Table:
+    """Arenas of models whose input the caller gives by rows."""
+    command, found = bench(jobs, IMAGES, map(BOARDS.get, ARENA_CORES), "--input", "stream:rows")
+    lines = [
+        "### Inputs by rows",
+        "",
+        *shown(command.shown),
+        f"| model | {' | '.join(f'Cortex-{core.upper()}, bytes | instructions' for core in ARENA_CORES)} |",
+        "|---|" + "--:|--:|" * len(ARENA_CORES),
+    ]
+    results = by_key(found)
+    for model in IMAGES:
+        cells = [results[model, BOARDS[core], "native", "balanced"] for core in ARENA_CORES]
+        figures = (f"{r['arena_bytes']:,} | {r['instructions']:,}" for r in cells)
+        lines.append(f"| {model} | {' | '.join(figures)} |")
+    return [*lines, ""]
 
 
 def arena_table(core: str, results: Mapping[tuple[str, str, str, str], Result]) -> Table:
